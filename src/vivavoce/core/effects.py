@@ -1,0 +1,136 @@
+"""Everything the session asks the runtime to do. Imperative; never a question."""
+
+from msgspec import Struct
+
+from vivavoce.core.events import ServerEvent
+from vivavoce.core.items import Item
+from vivavoce.core.settings import FunctionTool, Modality, ToolChoice
+
+Origin = int  # which channel an input came by; the runtime numbers them
+
+
+class GenerationRequest(Struct, frozen=True):
+    """What one response is to be made of: the turns so far, tools, options."""
+
+    instructions: str
+    context: tuple[Item, ...]
+    tools: tuple[FunctionTool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float = 0.8
+    output_modality: Modality = "audio"
+    voice: str = "alloy"
+    speed: float = 1.0
+    rate_hz: int = 24000
+    language: str | None = None
+
+
+class Tell(Struct, frozen=True):
+    """Say *event* to one channel, or to every one that may see it."""
+
+    event: ServerEvent
+    to: Origin | None = None
+
+
+class Listen(Struct, frozen=True):
+    """Look for voice in this audio, the next of the stream: PCM16 at *rate_hz*."""
+
+    pcm: bytes
+    rate_hz: int
+
+
+class ForgetVoice(Struct, frozen=True):
+    """Start voice detection afresh: what comes next has nothing to do with what was heard."""
+
+
+class Transcribe(Struct, frozen=True):
+    """Open a transcription of the item to come, with the audio there is so far."""
+
+    item_id: str
+    pcm: bytes
+    rate_hz: int
+    language: str | None = None
+    prompt: str | None = None
+
+
+class TranscribeMore(Struct, frozen=True):
+    """Further audio of that item."""
+
+    item_id: str
+    pcm: bytes
+
+
+class FinishTranscript(Struct, frozen=True):
+    """That was all its audio; the transcript is wanted now."""
+
+    item_id: str
+
+
+class DropTranscript(Struct, frozen=True):
+    """Nobody wants that transcript any more."""
+
+    item_id: str
+
+
+class Generate(Struct, frozen=True):
+    """Make a response."""
+
+    response_id: str
+    request: GenerationRequest
+
+
+class Prepare(Struct, frozen=True):
+    """Begin a response that may never be wanted: nothing of it is reported until `Release`."""
+
+    response_id: str
+    request: GenerationRequest
+
+
+class Release(Struct, frozen=True):
+    """The prepared response is wanted after all."""
+
+    response_id: str
+
+
+class Discard(Struct, frozen=True):
+    """The prepared response is not wanted."""
+
+    response_id: str
+
+
+class StopGenerating(Struct, frozen=True):
+    """Stop making that response, at once."""
+
+    response_id: str
+
+
+class FlushPlayback(Struct, frozen=True):
+    """Throw away what was not yet played of that response, where the server is who plays."""
+
+    response_id: str
+
+
+class HangUp(Struct, frozen=True):
+    """End the session and close its channels with a WebSocket close code and reason."""
+
+    code: int
+    reason: str
+
+
+Effect = (
+    Listen
+    | ForgetVoice
+    | Transcribe
+    | TranscribeMore
+    | FinishTranscript
+    | DropTranscript
+    | Generate
+    | Prepare
+    | Release
+    | Discard
+    | StopGenerating
+    | FlushPlayback
+    | HangUp
+)
+Output = Tell | Effect

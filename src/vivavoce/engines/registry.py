@@ -1,0 +1,1 @@
+"""Entry points -> engine records with a status; one bad plugin never stops the server."""
