@@ -103,9 +103,9 @@ class CreateResponse(Command, frozen=True, kw_only=True):
     format: AudioFormat | UnsetType = UNSET
     tools: tuple[FunctionTool, ...] | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
-    max_output_tokens: int | None | UnsetType = UNSET
+    max_output_tokens: int | UnsetType | None = UNSET
     temperature: float | UnsetType = UNSET
-    parallel_tool_calls: bool | None | UnsetType = UNSET
+    parallel_tool_calls: bool | UnsetType | None = UNSET
     conversation: Literal["auto", "none"] = "auto"
     metadata: dict[str, str] | None = None
     input: tuple[Item | ItemReference, ...] | None = None

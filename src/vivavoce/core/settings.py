@@ -138,9 +138,9 @@ class AudioInputUpdate(Struct, frozen=True):
     """The keys of `audio.input` that an update named."""
 
     format: AudioFormat | UnsetType = UNSET
-    transcription: Transcription | None | UnsetType = UNSET
-    noise_reduction: NoiseReduction | None | UnsetType = UNSET
-    turn_detection: TurnDetection | None | UnsetType = UNSET
+    transcription: Transcription | UnsetType | None = UNSET
+    noise_reduction: NoiseReduction | UnsetType | None = UNSET
+    turn_detection: TurnDetection | UnsetType | None = UNSET
 
 
 class AudioOutputUpdate(Struct, frozen=True):
@@ -159,13 +159,13 @@ class SessionUpdate(Struct, frozen=True):
     instructions: str | UnsetType = UNSET
     tools: tuple[FunctionTool, ...] | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
-    max_output_tokens: int | None | UnsetType = UNSET
+    max_output_tokens: int | UnsetType | None = UNSET
     temperature: float | UnsetType = UNSET
-    tracing: Json | Literal["auto"] | None | UnsetType = UNSET
+    tracing: Json | Literal["auto"] | UnsetType | None = UNSET
     truncation: Truncation | UnsetType = UNSET
-    prompt: Json | None | UnsetType = UNSET
-    include: tuple[str, ...] | None | UnsetType = UNSET
-    parallel_tool_calls: bool | None | UnsetType = UNSET
+    prompt: Json | UnsetType | None = UNSET
+    include: tuple[str, ...] | UnsetType | None = UNSET
+    parallel_tool_calls: bool | UnsetType | None = UNSET
     input: AudioInputUpdate = AudioInputUpdate()
     output: AudioOutputUpdate = AudioOutputUpdate()
 
