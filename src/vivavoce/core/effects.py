@@ -34,14 +34,14 @@ class Tell(Struct, frozen=True):
 
 
 class Listen(Struct, frozen=True):
-    """Look for voice in this audio, the next of the stream: PCM16 at *rate_hz*."""
+    """Look for voice in this audio, PCM16 at *rate_hz*, the next of its *stream*.
 
+    A new stream number starts detection afresh: what comes has nothing to do with what was heard.
+    """
+
+    stream: int
     pcm: bytes
     rate_hz: int
-
-
-class ForgetVoice(Struct, frozen=True):
-    """Start voice detection afresh: what comes next has nothing to do with what was heard."""
 
 
 class Transcribe(Struct, frozen=True):
@@ -55,7 +55,7 @@ class Transcribe(Struct, frozen=True):
 
 
 class TranscribeMore(Struct, frozen=True):
-    """Further audio of that item."""
+    """Further audio of that item, at the same rate."""
 
     item_id: str
     pcm: bytes
@@ -120,7 +120,6 @@ class HangUp(Struct, frozen=True):
 
 Effect = (
     Listen
-    | ForgetVoice
     | Transcribe
     | TranscribeMore
     | FinishTranscript

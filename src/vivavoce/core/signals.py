@@ -12,10 +12,10 @@ class Connected(Struct, frozen=True):
 
 
 class Heard(Struct, frozen=True):
-    """Probabilities of voice for frames of 32 ms; the last one ends at *until_ms* of appended audio."""
+    """Probabilities of voice for the next frames of 32 ms of that stream (see `Listen`)."""
 
+    stream: int
     probabilities: tuple[float, ...]
-    until_ms: int
 
 
 class TranscriptGrew(Struct, frozen=True):

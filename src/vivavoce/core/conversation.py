@@ -1,0 +1,150 @@
+"""The ordered items: insert after, replace, truncate, delete."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from vivavoce.core.errors import Refusal
+from vivavoce.core.items import FunctionCall, Item, Message, OutputAudio
+from vivavoce.core.recordings import Recordings
+
+ROOT: Literal["root"] = "root"
+
+
+class Conversation:
+    """One chain of items, each with one predecessor."""
+
+    def __init__(self, conversation_id: str, recordings: Recordings | None = None) -> None:
+        self.id = conversation_id
+        self.recordings = recordings or Recordings()
+        self._order: list[str] = []
+        self._items: dict[str, Item] = {}
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All of them, in order."""
+        return tuple(self._items[item_id] for item_id in self._order)
+
+    @property
+    def last_id(self) -> str | None:
+        """The newest end of the chain."""
+        return self._order[-1] if self._order else None
+
+    def find(self, item_id: str) -> Item | None:
+        """The item of that id."""
+        return self._items.get(item_id)
+
+    def previous(self, item_id: str) -> str | None:
+        """The id of the item before that one."""
+        at = self._order.index(item_id)
+        return self._order[at - 1] if at else None
+
+    def check_place(self, item_id: str, after: str | None) -> None:
+        """Refuse an item whose id is taken or whose predecessor is unknown."""
+        if item_id in self._items:
+            raise Refusal(
+                f"Error adding item: an item with id '{item_id}' already exists.",
+                code="item_create_duplicate_item_id",
+            )
+        if after not in (None, ROOT) and after not in self._items:
+            raise Refusal(
+                f"Error adding item: the previous item with id '{after}' does not exist.",
+                code="item_create_invalid_previous_item_id",
+            )
+
+    def add(self, item: Item, after: str | None = None) -> str | None:
+        """Put *item* at the end, at the beginning (`root`) or behind another; return which."""
+        self.check_place(item.id, after)
+        at = len(self._order)
+        if after is not None:
+            at = 0 if after == ROOT else self._order.index(after) + 1
+        self._order.insert(at, item.id)
+        self._items[item.id] = item
+        return self._order[at - 1] if at else None
+
+    def replace(self, item: Item) -> None:
+        """Put the newer state of an item in its place, if it was not deleted meanwhile."""
+        if item.id in self._items:
+            self._items[item.id] = item
+
+    def delete(self, item_id: str) -> None:
+        """Take an item out of the chain."""
+        if item_id not in self._items:
+            raise Refusal(
+                f"Error deleting item: the item with id '{item_id}' does not exist.",
+                code="item_delete_invalid_item_id",
+            )
+        self._order.remove(item_id)
+        del self._items[item_id]
+        self.recordings.drop(item_id)
+
+    def has_call(self, call_id: str) -> bool:
+        """Whether any function call has that id."""
+        return any(
+            isinstance(item, FunctionCall) and item.call_id == call_id
+            for item in self._items.values()
+        )
+
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+        """Forget what an assistant's speech holds after *audio_end_ms*, in sound and in words."""
+        item = self._items.get(item_id)
+        if item is None:
+            raise Refusal(
+                f"Item with item_id not found: {item_id}", code="item_truncate_invalid_item_id"
+            )
+        part = _speech(item, content_index)
+        if audio_end_ms > part.duration_ms:
+            raise Refusal(
+                f"Audio content of {part.duration_ms}ms is already shorter than {audio_end_ms}ms",
+            )
+        samples = min(part.samples, audio_end_ms * part.rate_hz // 1000)
+        assert isinstance(item, Message)
+        content = list(item.content)
+        content[content_index] = cut_speech(part, samples)
+        self._items[item_id] = msgspec.structs.replace(item, content=tuple(content))
+        self.recordings.cut(item_id, content_index, samples)
+
+
+def _speech(item: Item, content_index: int) -> OutputAudio:
+    """The part that a truncation means, or why there is none."""
+    content: Sequence[object] = item.content if isinstance(item, Message) else ()
+    if not any(isinstance(part, OutputAudio) for part in content):
+        raise Refusal(
+            "Only model output audio messages can be truncated", code="unsupported_content_type"
+        )
+    part = content[content_index] if 0 <= content_index < len(content) else None
+    if not isinstance(part, OutputAudio):
+        raise Refusal(
+            f"Invalid value: {content_index}. The item's audio is at content_index 0.",
+            param="content_index",
+        )
+    return part
+
+
+def cut_speech(part: OutputAudio, samples: int) -> OutputAudio:
+    """The first *samples* of a speech, remembered with the words that had begun by then.
+
+    The wire shows no transcript afterwards: the API clears it, since which words were heard is the
+    server's knowledge alone.
+    """
+    return msgspec.structs.replace(
+        part,
+        transcript="",
+        heard=_begun(part, samples),
+        samples=samples,
+        marks=tuple(mark for mark in part.marks if mark.sample < samples),
+    )
+
+
+def _begun(part: OutputAudio, samples: int) -> str:
+    """The words of *part* that had begun to sound before that sample."""
+    if samples >= part.samples:
+        return part.heard
+    if part.marks:
+        ends = [mark.text_end for mark in part.marks if mark.sample < samples]
+        return part.heard[: max(ends, default=0)].rstrip()
+    # No engine said when which word sounds: each letter takes its share of the time.
+    letters = len(part.heard) * samples // max(1, part.samples)
+    end = part.heard.find(" ", letters)
+    return part.heard[: end if end >= 0 else len(part.heard)].rstrip() if letters else ""

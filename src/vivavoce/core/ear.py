@@ -1,0 +1,289 @@
+"""The session's ear: audio that belongs to no item yet, where turns lie in it, whose words are due.
+
+With turn detection on, silence is forgotten but for the prefix that a turn may reach back to, and a
+turn runs from `Began` to `SpokenAudio`. With it off, everything is kept until the client commits.
+Either way the audio of an item to come goes to its transcription as it arrives.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from vivavoce.core.effects import (
+    DropTranscript,
+    Effect,
+    FinishTranscript,
+    Listen,
+    Transcribe,
+    TranscribeMore,
+)
+from vivavoce.core.errors import Refusal
+from vivavoce.core.input_buffer import TICKS_PER_MS, InputBuffer
+from vivavoce.core.outgoing import Mint
+from vivavoce.core.settings import AudioFormat, AudioInput, ServerVad
+from vivavoce.core.signals import Heard, TranscriptFailed
+from vivavoce.core.turns import Started, Stopped, TurnDetector
+
+MAX_UNCOMMITTED_BYTES = 32 * 1024 * 1024
+SMALLEST_COMMIT_MS = 100
+SEMANTIC_PREFIX_MS = 300
+# Speech is confirmed after two frames of 32 ms, and a third may be waiting to be complete.
+DETECTOR_DELAY_MS = 96
+
+
+class Began(Struct, frozen=True):
+    """Someone began to speak."""
+
+    item_id: str
+    start_ms: int
+    effects: tuple[Effect, ...]
+
+
+class SpokenAudio(Struct, frozen=True):
+    """Audio that is to become an item: PCM16 at *rate_hz*, and what to do for its words.
+
+    *failure* is set when it is known already that there will be none.
+    """
+
+    item_id: str
+    pcm: bytes
+    rate_hz: int
+    end_ms: int
+    effects: tuple[Effect, ...]
+    failure: TranscriptFailed | None = None
+
+
+class Ear:
+    """What one session hears."""
+
+    def __init__(self, settings: AudioInput, *, transcribes: bool) -> None:
+        self._settings = settings
+        self._transcribes = transcribes
+        self._buffer = InputBuffer(settings.format)
+        self._detector = _detector(settings)
+        self._stream = 0
+        self._stream_start = 0
+        self._turn: str | None = None  # the item that is being spoken
+        self._turn_start = 0
+        self._transcribing: str | None = None  # the item to come whose transcription is open
+        self._committed = 0  # the tick up to which all audio was committed or thrown away
+        self._failure: TranscriptFailed | None = None  # of the transcription that is open
+        self._due: dict[str, int] = {}  # items whose words are due, and their length in ms
+
+    @property
+    def format(self) -> AudioFormat:
+        """The format of the audio that arrives now."""
+        return self._buffer.format
+
+    @property
+    def clock_ms(self) -> int:
+        """How much audio was ever appended."""
+        return self._buffer.end // TICKS_PER_MS
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a turn is under way."""
+        return self._turn is not None
+
+    def append(self, audio: bytes, mint: Mint) -> list[Effect]:
+        """Take audio of the client."""
+        uncommitted = self._buffer.byte_count + len(audio)
+        if self._detector is None and uncommitted > MAX_UNCOMMITTED_BYTES:
+            raise Refusal(
+                f"The input audio buffer holds at most {MAX_UNCOMMITTED_BYTES} bytes of PCM16 and "
+                f"would hold {uncommitted}. Commit or clear it first.",
+                param="audio",
+            )
+        pcm = self._buffer.append(audio)
+        if not pcm:
+            return []
+        effects: list[Effect] = []
+        if self._detector is not None:
+            effects.append(Listen(self._stream, pcm, self.format.rate_hz))
+        if self._transcribing is not None:
+            if self._failure is None:
+                effects.append(TranscribeMore(self._transcribing, pcm))
+        elif self._detector is None and self._wants_words:
+            effects.append(self._transcribe(mint("item_"), self._uncommitted_from))
+        return effects
+
+    def hear(self, heard: Heard, mint: Mint) -> Iterator[Began | SpokenAudio]:
+        """Follow the detector, and tell where turns begin and end."""
+        if heard.stream != self._stream:
+            return
+        for probability in heard.probabilities:
+            if self._detector is None:
+                return
+            match self._detector.hear(probability):
+                case Started(at_ms=at_ms):
+                    yield self._begin(at_ms, mint("item_"))
+                case Stopped(at_ms=at_ms):
+                    yield self._cut(self._tick(at_ms), mint)
+        if self._detector is not None:
+            if self._turn is None:
+                self._forget_silence(self._detector.heard_ms)
+            elif self._buffer.byte_count > MAX_UNCOMMITTED_BYTES:
+                # Noise that never ends is not one turn: take what there is.
+                self._detector.cut()
+                yield self._cut(self._tick(self._detector.heard_ms), mint)
+
+    def commit(self, mint: Mint) -> SpokenAudio:
+        """Cut here, as the client asks."""
+        start = self._turn_start if self._turn is not None else self._uncommitted_from
+        length_ms = (self._buffer.end - start) / TICKS_PER_MS
+        if length_ms < SMALLEST_COMMIT_MS:
+            raise Refusal(
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has {length_ms:.2f}ms of audio.",
+                code="input_audio_buffer_commit_empty",
+            )
+        if self._detector is not None:
+            self._detector.cut()
+        return self._cut(self._buffer.end, mint)
+
+    @property
+    def committable(self) -> bool:
+        """Whether there is enough to commit."""
+        start = self._turn_start if self._turn is not None else self._uncommitted_from
+        return self._buffer.end - start >= SMALLEST_COMMIT_MS * TICKS_PER_MS
+
+    def clear(self) -> list[Effect]:
+        """Throw away everything that was not committed, a running turn included."""
+        effects = self._drop()
+        self._buffer.clear()
+        self._committed = self._buffer.end
+        self._restart()
+        self._adopt_format()
+        return effects
+
+    def follow(self, settings: AudioInput) -> list[Effect]:
+        """Go on by other settings."""
+        was_on, self._settings = self._detector is not None, settings
+        effects: list[Effect] = []
+        if settings.turn_detection is None:
+            # What is being said stays in the buffer, and its transcription stays open.
+            self._detector, self._turn = None, None
+        elif self._detector is not None:
+            self._detector.follow(settings.turn_detection)
+        elif not was_on:
+            effects = self._drop()
+            self._restart()
+        self._adopt_format()
+        return effects
+
+    # Whose words are due.
+
+    def dictate(self, item_id: str, pcm: bytes, rate_hz: int) -> list[Effect]:
+        """Have the words of a finished recording written down, if anybody wants them."""
+        if not self._wants_words:
+            return []
+        self._due[item_id] = len(pcm) // 2 * 1000 // rate_hz
+        return [self._order(item_id, pcm, rate_hz), FinishTranscript(item_id)]
+
+    @property
+    def due(self) -> set[str]:
+        """The items whose words are on their way."""
+        return set(self._due)
+
+    def awaits(self, item_id: str) -> bool:
+        """Whether words of that item, committed or still being spoken, are wanted."""
+        return item_id in self._due or item_id == self._transcribing
+
+    def is_speaking(self, item_id: str) -> bool:
+        """Whether that item is still being spoken, and its transcription open."""
+        return item_id == self._transcribing
+
+    def fail(self, failure: TranscriptFailed) -> None:
+        """Remember a transcription that failed before the speech was over, for its commit."""
+        if failure.item_id == self._transcribing:
+            self._failure = failure
+
+    def settle(self, item_id: str) -> int | None:
+        """Note that there are no more words to come; how long the item is, if it was awaited."""
+        return self._due.pop(item_id, None)
+
+    # Inside.
+
+    @property
+    def _wants_words(self) -> bool:
+        return self._transcribes or self._settings.transcription is not None
+
+    @property
+    def _uncommitted_from(self) -> int:
+        return max(self._committed, self._buffer.start)
+
+    def _tick(self, at_ms: int) -> int:
+        """Where that moment of the detector's stream lies on the session's clock."""
+        return self._stream_start + at_ms * TICKS_PER_MS
+
+    @property
+    def _prefix_ms(self) -> int:
+        detection = self._settings.turn_detection
+        return (
+            detection.prefix_padding_ms if isinstance(detection, ServerVad) else SEMANTIC_PREFIX_MS
+        )
+
+    def _begin(self, at_ms: int, item_id: str) -> Began:
+        padded = self._tick(at_ms) - self._prefix_ms * TICKS_PER_MS
+        self._turn, self._turn_start = item_id, max(padded, self._uncommitted_from)
+        effects = (self._transcribe(item_id, self._turn_start),) if self._wants_words else ()
+        return Began(item_id, self._turn_start // TICKS_PER_MS, effects)
+
+    def _cut(self, end: int, mint: Mint) -> SpokenAudio:
+        """Make an item of what lies before *end*."""
+        item_id = self._turn or self._transcribing or mint("item_")
+        start = self._turn_start if self._turn is not None else self._uncommitted_from
+        effects: list[Effect] = []
+        if self._wants_words or self._transcribing is not None:
+            if self._transcribing is None:
+                effects.append(self._transcribe(item_id, start))
+            if self._failure is None:
+                effects.append(FinishTranscript(item_id))
+            self._due[item_id] = (end - start) // TICKS_PER_MS
+        rate_hz = self.format.rate_hz
+        pcm = self._buffer.take(start, end)
+        failure, self._failure = self._failure, None
+        self._turn, self._transcribing, self._committed = None, None, end
+        self._adopt_format()
+        return SpokenAudio(item_id, pcm, rate_hz, end // TICKS_PER_MS, tuple(effects), failure)
+
+    def _transcribe(self, item_id: str, start: int) -> Transcribe:
+        self._transcribing = item_id
+        return self._order(item_id, self._buffer.since(start), self.format.rate_hz)
+
+    def _order(self, item_id: str, pcm: bytes, rate_hz: int) -> Transcribe:
+        asked = self._settings.transcription
+        return Transcribe(
+            item_id,
+            pcm,
+            rate_hz,
+            language=asked.language if asked else None,
+            prompt=asked.prompt if asked else None,
+        )
+
+    def _forget_silence(self, heard_ms: int) -> None:
+        keep_ms = self._prefix_ms + DETECTOR_DELAY_MS
+        self._buffer.forget(self._tick(heard_ms - keep_ms))
+
+    def _drop(self) -> list[Effect]:
+        dropped, self._turn, self._transcribing = self._transcribing, None, None
+        self._failure = None
+        return [DropTranscript(dropped)] if dropped is not None else []
+
+    def _restart(self) -> None:
+        """Detect afresh from here on."""
+        self._stream += 1
+        self._stream_start = self._buffer.end
+        self._detector = _detector(self._settings)
+
+    def _adopt_format(self) -> None:
+        """Take up another format as soon as nothing said in the old one is left to commit."""
+        uncommitted = self._detector is None and self._buffer.end > self._uncommitted_from
+        if self._settings.format != self.format and self._turn is None and not uncommitted:
+            self._buffer.change(self._settings.format)
+            self._committed = self._buffer.end
+            self._restart()
+
+
+def _detector(settings: AudioInput) -> TurnDetector | None:
+    return TurnDetector(settings.turn_detection) if settings.turn_detection is not None else None

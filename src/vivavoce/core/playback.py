@@ -1,0 +1,50 @@
+"""What the listener has heard, where the server is who plays.
+
+On a WebSocket the client plays and alone knows how far it came: there, nothing is ever tracked.
+"""
+
+from msgspec import Struct
+
+
+class Playing(Struct):
+    """A response whose audio is on its way to the listener's ear."""
+
+    response_id: str
+    item_id: str
+    rate_hz: int
+    played: int = 0
+
+    @property
+    def played_ms(self) -> int:
+        """How much was heard, in whole milliseconds."""
+        return self.played * 1000 // self.rate_hz
+
+
+class Playback:
+    """The responses that play or wait to be played, in order."""
+
+    def __init__(self) -> None:
+        self._row: dict[str, Playing] = {}
+
+    def begin(self, response_id: str, item_id: str, rate_hz: int) -> bool:
+        """Note that audio of a response was produced; true the first time."""
+        if response_id in self._row:
+            return False
+        self._row[response_id] = Playing(response_id, item_id, rate_hz)
+        return True
+
+    def advance(self, response_id: str, samples: int, finished: bool) -> bool:
+        """Note how much was heard; true when that was the end of a response that played."""
+        playing = self._row.get(response_id)
+        if playing is None:
+            return False
+        playing.played = samples
+        if finished:
+            del self._row[response_id]
+        return finished
+
+    def flush(self) -> list[Playing]:
+        """Stop everything and tell what that was."""
+        stopped = list(self._row.values())
+        self._row.clear()
+        return stopped

@@ -1,0 +1,350 @@
+"""One response from created to done, each part opened and closed exactly once.
+
+A response is a row of drafts: one message, opened by its first word or sound, and any number of
+function calls. Whatever is announced is concluded: `end` closes every open draft in the order of
+the output, whatever the reason. The life of a draft, by its events:
+
+    output item added, (item added), [part added, deltas, part's dones], (item done), output item done
+
+Item events, in brackets, belong to the conversation and are absent out of band.
+"""
+
+from collections.abc import Generator, Iterator
+from typing import TypedDict
+
+from msgspec import Struct
+
+from vivavoce.core import events
+from vivavoce.core.conversation import Conversation, cut_speech
+from vivavoce.core.effects import GenerationRequest
+from vivavoce.core.errors import Refusal
+from vivavoce.core.events import ServerEvent, StatusDetails, Tokens, Usage
+from vivavoce.core.items import (
+    FunctionCall,
+    Item,
+    ItemStatus,
+    Mark,
+    Message,
+    OutputAudio,
+    OutputText,
+)
+from vivavoce.core.outgoing import Mint
+from vivavoce.core.settings import AudioFormat
+from vivavoce.core.usage import (
+    ASSISTANT_AUDIO_MS,
+    AUDIO_OUTPUT,
+    PER_BURST,
+    PER_CALL_OUTPUT,
+    TEXT_OUTPUT,
+    CountTokens,
+)
+
+
+class MessageDraft:
+    """The message while it is being said. *words* and *samples* are all that was produced."""
+
+    def __init__(self, item_id: str, output_index: int) -> None:
+        self.item_id = item_id
+        self.output_index = output_index
+        self.closed = False
+        self.kept: int | None = None  # samples left by a truncation; what comes later is nothing
+        self.words: list[str] = []
+        self.samples = 0
+        self.marks: list[Mark] = []
+
+
+class CallDraft:
+    """A function call while it is being written."""
+
+    def __init__(self, item_id: str, output_index: int, name: str, call_id: str) -> None:
+        self.item_id = item_id
+        self.output_index = output_index
+        self.closed = False
+        self.name = name
+        self.call_id = call_id
+        self.arguments: list[str] = []
+
+
+Draft = MessageDraft | CallDraft
+
+
+class Place(TypedDict):
+    """The four coordinates of a part of an output item."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+class Frame(Struct, frozen=True):
+    """What of a response never changes."""
+
+    id: str
+    request: GenerationRequest
+    format: AudioFormat
+    metadata: dict[str, str] | None = None
+
+
+class Response:
+    """A response under way. Without a *conversation* it is out of band."""
+
+    def __init__(
+        self,
+        frame: Frame,
+        conversation: Conversation | None,
+        mint: Mint,
+        count: CountTokens,
+        input_tokens: Tokens,
+    ) -> None:
+        self.id = frame.id
+        self.frame = frame
+        self.conversation = conversation
+        self.awaited: set[str] = set()  # items whose words the model has to wait for
+        self._mint = mint
+        self._count = count
+        self._input_tokens = input_tokens
+        self._drafts: list[Draft] = []
+        self._calls: dict[int, CallDraft] = {}
+        self._message: MessageDraft | None = None
+        self._done: dict[int, Item] = {}
+        self._bursts = 0
+        self._in_burst = False
+
+    # What the session asks.
+
+    def owns(self, item_id: str) -> bool:
+        """Whether that item is still being made here."""
+        return any(draft.item_id == item_id and not draft.closed for draft in self._drafts)
+
+    @property
+    def samples(self) -> int:
+        """How much audio was produced."""
+        return self._message.samples if self._message else 0
+
+    @property
+    def spoken_item_id(self) -> str | None:
+        """The item that holds the response's audio."""
+        return self._message.item_id if self._message and self.samples else None
+
+    @property
+    def spent(self) -> int:
+        """Output tokens so far."""
+        return self._usage().output.total
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether it has reached the most that it may say."""
+        most = self.frame.request.max_output_tokens
+        return most is not None and self.spent >= most
+
+    # What happens to it.
+
+    def begin(self) -> Iterator[ServerEvent]:
+        """Announce it."""
+        yield events.ResponseCreated(event_id=self._id(), response=self._view("in_progress"))
+
+    def write(self, delta: str) -> Iterator[ServerEvent]:
+        """Take words of the message."""
+        if not delta:
+            return
+        message = yield from self._open_message()
+        if message.kept is not None:
+            return
+        message.words.append(delta)
+        self._bursts += not self._in_burst
+        self._in_burst = True
+        if self._speaks:
+            yield events.AudioTranscriptDelta(event_id=self._id(), **self._at(message), delta=delta)
+        else:
+            yield events.TextDelta(event_id=self._id(), **self._at(message), delta=delta)
+
+    def sound(self, pcm: bytes, marks: tuple[Mark, ...]) -> Iterator[ServerEvent]:
+        """Take speech of the message."""
+        message = yield from self._open_message()
+        message.marks.extend(marks)
+        if not pcm or message.kept is not None:
+            return
+        message.samples += len(pcm) // 2
+        self._in_burst = False
+        if self.conversation is not None:
+            rate_hz = self.frame.format.rate_hz
+            self.conversation.recordings.grow(message.item_id, 0, pcm, rate_hz)
+        yield events.AudioDelta(
+            event_id=self._id(), **self._at(message), audio=pcm, format=self.frame.format
+        )
+
+    def call(self, index: int, name: str, arguments: str, final: bool) -> Iterator[ServerEvent]:
+        """Take a piece of a function call."""
+        draft = self._calls.get(index)
+        if draft is None:
+            draft = CallDraft(self._mint("item_"), len(self._drafts), name, self._mint("call_"))
+            self._calls[index] = draft
+            yield from self._open(draft)
+        if arguments:
+            draft.arguments.append(arguments)
+            yield events.ArgumentsDelta(
+                event_id=self._id(),
+                response_id=self.id,
+                item_id=draft.item_id,
+                output_index=draft.output_index,
+                call_id=draft.call_id,
+                delta=arguments,
+            )
+        if final and not draft.closed:
+            yield from self._close(draft, "completed")
+
+    def truncate(self, content_index: int, audio_end_ms: int) -> None:
+        """The listener stopped at that point: no more deltas of the message, nothing more kept."""
+        message, rate_hz = self._message, self.frame.format.rate_hz
+        length_ms = self.samples * 1000 // rate_hz
+        if message is None or content_index != 0:
+            raise Refusal(
+                f"Invalid value: {content_index}. The item's audio is at content_index 0.",
+                param="content_index",
+            )
+        if audio_end_ms > length_ms:
+            raise Refusal(
+                f"Audio content of {length_ms}ms is already shorter than {audio_end_ms}ms"
+            )
+        message.kept = audio_end_ms * rate_hz // 1000
+        if self.conversation is not None:
+            self.conversation.recordings.cut(message.item_id, 0, message.kept)
+
+    def end(
+        self, status: events.ResponseStatus, details: StatusDetails | None = None
+    ) -> Iterator[ServerEvent]:
+        """Conclude whatever is open, and the response."""
+        left: ItemStatus = "completed" if status == "completed" else "incomplete"
+        for draft in self._drafts:
+            if not draft.closed:
+                yield from self._close(draft, left)
+        yield events.ResponseDone(event_id=self._id(), response=self._view(status, details))
+
+    # How drafts open and close.
+
+    @property
+    def _speaks(self) -> bool:
+        return self.frame.request.output_modality == "audio"
+
+    @property
+    def _kind(self) -> events.PartKind:
+        return "audio" if self._speaks else "text"
+
+    def _open_message(self) -> Generator[ServerEvent, None, MessageDraft]:
+        if self._message is None:
+            self._message = MessageDraft(self._mint("item_"), len(self._drafts))
+            yield from self._open(self._message)
+            yield events.PartAdded(event_id=self._id(), **self._at(self._message), kind=self._kind)
+        return self._message
+
+    def _open(self, draft: Draft) -> Iterator[ServerEvent]:
+        self._drafts.append(draft)
+        item = self._announced(draft)
+        yield events.OutputItemAdded(
+            event_id=self._id(), response_id=self.id, output_index=draft.output_index, item=item
+        )
+        if self.conversation is not None:
+            previous = self.conversation.add(item)
+            yield events.ItemAdded(event_id=self._id(), previous_item_id=previous, item=item)
+
+    def _close(self, draft: Draft, status: ItemStatus) -> Iterator[ServerEvent]:
+        draft.closed = True
+        if isinstance(draft, MessageDraft):
+            item: Item = self._message_item(draft, status)
+            yield from self._close_part(draft)
+        else:
+            call = self._call_item(draft, status)
+            yield events.ArgumentsDone(
+                event_id=self._id(),
+                response_id=self.id,
+                output_index=draft.output_index,
+                call=call,
+            )
+            item = call
+        self._done[draft.output_index] = item
+        if self.conversation is not None and self.conversation.find(item.id) is not None:
+            self.conversation.replace(item)
+            yield events.ItemDone(
+                event_id=self._id(),
+                previous_item_id=self.conversation.previous(item.id),
+                item=item,
+            )
+        yield events.OutputItemDone(
+            event_id=self._id(), response_id=self.id, output_index=draft.output_index, item=item
+        )
+
+    def _close_part(self, draft: MessageDraft) -> Iterator[ServerEvent]:
+        words, at = "".join(draft.words), self._at(draft)
+        if self._speaks:
+            yield events.AudioDone(event_id=self._id(), **at)
+            yield events.AudioTranscriptDone(event_id=self._id(), **at, transcript=words)
+        else:
+            yield events.TextDone(event_id=self._id(), **at, text=words)
+        yield events.PartDone(event_id=self._id(), **at, kind=self._kind, words=words)
+
+    # How it looks from outside.
+
+    def _announced(self, draft: Draft) -> Item:
+        if isinstance(draft, MessageDraft):
+            return Message(draft.item_id, "assistant", (), "in_progress")
+        return self._call_item(draft, "in_progress")
+
+    def _call_item(self, draft: CallDraft, status: ItemStatus) -> FunctionCall:
+        arguments = "".join(draft.arguments)
+        return FunctionCall(draft.item_id, draft.name, draft.call_id, arguments, status)
+
+    def _message_item(self, draft: MessageDraft, status: ItemStatus) -> Message:
+        words = "".join(draft.words)
+        part: OutputText | OutputAudio = OutputText(words)
+        if self._speaks:
+            part = self._speech(draft, words)
+        return Message(draft.item_id, "assistant", (part,), status)
+
+    def _speech(self, draft: MessageDraft, words: str) -> OutputAudio:
+        rate_hz = self.frame.format.rate_hz
+        part = OutputAudio(words, words, draft.samples, rate_hz, tuple(draft.marks))
+        return part if draft.kept is None else cut_speech(part, draft.kept)
+
+    def _view(
+        self, status: events.ResponseStatus, details: StatusDetails | None = None
+    ) -> events.ResponseView:
+        request = self.frame.request
+        return events.ResponseView(
+            id=self.id,
+            status=status,
+            conversation_id=self.conversation.id if self.conversation else None,
+            output_modality=request.output_modality,
+            format=self.frame.format,
+            voice=request.voice,
+            temperature=request.temperature,
+            max_output_tokens=request.max_output_tokens,
+            metadata=self.frame.metadata,
+            output=tuple(item for _, item in sorted(self._done.items())),
+            status_details=details,
+            usage=None if status == "in_progress" else self._usage(),
+        )
+
+    def _usage(self) -> Usage:
+        text = sum(
+            self._count(call.name) + self._count("".join(call.arguments)) + PER_CALL_OUTPUT
+            for call in self._calls.values()
+        )
+        audio = 0
+        if self._message is not None:
+            framing = AUDIO_OUTPUT + PER_BURST * self._bursts if self._speaks else TEXT_OUTPUT
+            text += self._count("".join(self._message.words)) + framing
+            ms = self._message.samples * 1000 // self.frame.format.rate_hz
+            audio = ms // ASSISTANT_AUDIO_MS
+        return Usage(input=self._input_tokens, output=Tokens(text, audio))
+
+    def _at(self, draft: MessageDraft) -> Place:
+        return {
+            "response_id": self.id,
+            "item_id": draft.item_id,
+            "output_index": draft.output_index,
+            "content_index": 0,
+        }
+
+    def _id(self) -> str:
+        return self._mint("event_")

@@ -1,0 +1,497 @@
+"""The conversation as a machine: routes each input to its parts and gathers what they produce.
+
+Nothing here waits, listens, sends, reads a clock or rolls dice: time and ids are handed in, audio
+is counted. The same inputs, times and ids give the same outputs, byte for byte.
+
+One spoken turn runs through it so: `AppendAudio` asks the ears to `Listen`; `Heard` tells the turn
+detector, which finds where speech starts (an item id is allotted, transcription begins, a running
+response is stopped) and where it ends (the audio becomes an item, a response is created). A recipe
+that reads needs the words first, so the response's `Generate` waits for `TranscriptFinished`. What
+the engines make of it comes back as signals and goes through `Response` to the client.
+"""
+
+from typing import assert_never
+
+import msgspec
+from msgspec import UNSET
+
+from vivavoce.core import commands, effects, events, signals
+from vivavoce.core.conversation import Conversation
+from vivavoce.core.ear import Began, Ear, SpokenAudio
+from vivavoce.core.effects import Origin, Output
+from vivavoce.core.errors import Refusal
+from vivavoce.core.items import FunctionCallOutput, InputAudio, Item, Message
+from vivavoce.core.outgoing import Mint, Outgoing
+from vivavoce.core.response import Response
+from vivavoce.core.responses import Responses, Rules, named
+from vivavoce.core.settings import ServerVad, SessionSettings, merge
+from vivavoce.core.usage import CountTokens, estimate
+
+Input = commands.AnyCommand | Refusal | signals.Signal
+
+
+class Session:
+    """One client's session with one conversation, from `Connected` to `HangUp`."""
+
+    def __init__(
+        self, settings: SessionSettings, mint: Mint, rules: Rules, count: CountTokens = estimate
+    ) -> None:
+        self.settings = settings
+        self.rules = rules
+        self._count = count
+        self._out = Outgoing(mint)
+        self._now = 0.0
+        self._over = False
+        self._expires: float | None = None
+        self._expires_at = 0
+        self._idle_at: float | None = None
+        self._conversation = Conversation(mint("conv_"))
+        self._responses = Responses(self._conversation, rules, self._out, count)
+        self._ear = Ear(settings.input, transcribes=rules.reads)
+        self._followed: set[str] = set()  # audio items whose transcription the client reads along
+        self._held: dict[str, list[str]] = {}  # words of items that were not announced yet
+
+    # The machine's three levers.
+
+    def receive(self, said: Input, now: float, origin: Origin | None = None) -> list[Output]:
+        """Take one input at time *now* and return everything that follows from it, in order."""
+        self._now = now
+        if self._over:
+            return []
+        try:
+            self._take(said, origin)
+        except Refusal as refusal:
+            event_id = said.event_id if isinstance(said, commands.Command) else refusal.event_id
+            self._tell_error(refusal.of(event_id), origin)
+        return self._out.drain()
+
+    def tick(self, now: float) -> list[Output]:
+        """Do what is due by the clock."""
+        self._now = now
+        if self._over:
+            return []
+        if self._expires is not None and now >= self._expires:
+            self._expire()
+        elif self._idle_at is not None and now >= self._idle_at:
+            self._idle_at = None
+            self._address_silence()
+        return self._out.drain()
+
+    @property
+    def deadline(self) -> float | None:
+        """When it next wants a tick."""
+        times = [time for time in (self._expires, self._idle_at) if time is not None]
+        return min(times) if times and not self._over else None
+
+    @property
+    def input_format(self) -> str:
+        """How the audio that arrives now is coded: the wire's name of the format."""
+        return self._ear.format.type
+
+    def _take(self, said: Input, origin: Origin | None) -> None:
+        match said:
+            case commands.AppendAudio(audio=audio):
+                self._out.do(*self._ear.append(audio, self._out.mint))
+            case signals.Heard():
+                self._hear(said)
+            case Refusal():
+                raise said
+            case commands.RetrieveItem(item_id=item_id):
+                self._retrieve(item_id, origin)
+            case commands.Command():
+                self._obey(said)
+            case _:
+                self._note(said)
+
+    def _obey(self, command: commands.AnyCommand) -> None:
+        match command:
+            case commands.UpdateSession():
+                self._update(command)
+            case commands.CommitAudio():
+                self._commit_by_hand()
+            case commands.ClearAudio():
+                self._out.do(*self._ear.clear())
+                self._out.tell(events.AudioCleared(event_id=self._out.event_id()))
+            case commands.ClearOutput():
+                self._clear_output()
+            case commands.CreateItem():
+                self._create_item(command)
+            case commands.TruncateItem():
+                self._truncate(command)
+            case commands.DeleteItem(item_id=item_id):
+                self._delete(item_id)
+            case commands.CreateResponse():
+                self._create_response(command)
+            case commands.CancelResponse(response_id=response_id):
+                self._await_silence(self._responses.cancel(response_id))
+            case commands.AppendAudio() | commands.RetrieveItem():
+                raise AssertionError(f"{type(command).__name__} is taken before")
+            case _:
+                assert_never(command)
+
+    def _note(self, signal: signals.Signal) -> None:
+        match signal:
+            case signals.Connected(wall_time=wall_time):
+                self._connect(wall_time)
+            case signals.TranscriptGrew(item_id=item_id, delta=delta):
+                self._caption(item_id, delta)
+            case signals.TranscriptFinished() | signals.TranscriptFailed():
+                self._end_transcript(signal)
+            case signals.Played():
+                self._responses.played(signal)
+            case signals.Heard():
+                raise AssertionError("Heard is taken before")
+            case _:
+                self._await_silence(self._responses.progress(signal))
+
+    # The session itself.
+
+    def _connect(self, wall_time: float) -> None:
+        self._expires = self._now + self.rules.max_seconds
+        self._expires_at = int(wall_time) + self.rules.max_seconds
+        self._out.tell(events.SessionCreated(event_id=self._out.event_id(), session=self._view()))
+
+    def _view(self) -> events.SessionView:
+        return events.SessionView(self.rules.session_id, self.settings, self._expires_at)
+
+    def _update(self, command: commands.UpdateSession) -> None:
+        settings = merge(self.settings, command.update)
+        if command.as_transcription:
+            settings = msgspec.structs.replace(settings, type="transcription")
+        if settings.type != self.settings.type and self._conversation.last_id is not None:
+            raise Refusal("Cannot change the type of a session in use.", param="session.type")
+        self._check_voice(settings.output.voice, "session.audio.output.voice")
+        self.settings = settings
+        self._out.do(*self._ear.follow(settings.input))
+        if self._idle_ms is None:
+            self._idle_at = None
+        self._out.tell(
+            events.SessionUpdated(
+                event_id=self._out.event_id(),
+                session=self._view(),
+                as_transcription=settings.type == "transcription",
+            )
+        )
+
+    def _check_voice(self, voice: str, param: str) -> None:
+        if voice == self.settings.output.voice:
+            return
+        if self.rules.voices and voice not in self.rules.voices:
+            listed = ", ".join(f"'{name}'" for name in self.rules.voices)
+            raise Refusal(f"Invalid value: '{voice}'. Supported values are: {listed}.", param=param)
+        if self._responses.spoke:
+            raise Refusal(
+                "Cannot update a conversation's voice if assistant audio is present.",
+                code="cannot_update_voice",
+            )
+
+    def _expire(self) -> None:
+        minutes = self.rules.max_seconds / 60
+        text = f"Your session hit the maximum duration of {minutes:g} minutes."
+        self._tell_error(Refusal(text, code="session_expired"))
+        self._out.do(effects.HangUp(1001, text))
+        self._over = True
+
+    def _tell_error(self, refusal: Refusal, origin: Origin | None = None) -> None:
+        error = events.ErrorRaised(event_id=self._out.event_id(), refusal=refusal)
+        self._out.tell(error, to=origin)
+
+    # Hearing the user.
+
+    def _hear(self, heard: signals.Heard) -> None:
+        for boundary in self._ear.hear(heard, self._out.mint):
+            match boundary:
+                case Began():
+                    self._begin_turn(boundary)
+                case SpokenAudio():
+                    self._end_turn(boundary)
+
+    def _begin_turn(self, began: Began) -> None:
+        self._idle_at = None
+        self._out.tell(
+            events.SpeechStarted(
+                event_id=self._out.event_id(),
+                item_id=began.item_id,
+                audio_start_ms=began.start_ms,
+            )
+        )
+        detection = self.settings.input.turn_detection
+        if detection is not None and detection.interrupt_response:
+            self._interrupt()
+        self._out.do(*began.effects)
+
+    def _end_turn(self, spoken: SpokenAudio) -> None:
+        self._out.tell(
+            events.SpeechStopped(
+                event_id=self._out.event_id(), item_id=spoken.item_id, audio_end_ms=spoken.end_ms
+            )
+        )
+        self._commit(spoken)
+        self._answer_turn()
+        if spoken.failure is not None:
+            self._end_transcript(spoken.failure)
+
+    def _answer_turn(self) -> None:
+        """Respond to the turn that was committed, if that is wanted and nothing runs already."""
+        detection = self.settings.input.turn_detection
+        wanted = detection is not None and detection.create_response
+        if wanted and self.settings.type == "realtime" and self._responses.active is None:
+            self._respond(commands.CreateResponse())
+
+    def _commit_by_hand(self) -> None:
+        spoken = self._ear.commit(self._out.mint)
+        self._commit(spoken)
+        if spoken.failure is not None:
+            self._end_transcript(spoken.failure)
+
+    def _commit(self, spoken: SpokenAudio) -> None:
+        """Make an item of what was said, and ask for its words."""
+        part = InputAudio(len(spoken.pcm) // 2, spoken.rate_hz)
+        self._out.tell(
+            events.AudioCommitted(
+                event_id=self._out.event_id(),
+                item_id=spoken.item_id,
+                previous_item_id=self._conversation.last_id,
+            )
+        )
+        self._join(Message(spoken.item_id, "user", (part,)))
+        self._conversation.recordings.grow(spoken.item_id, 0, spoken.pcm, spoken.rate_hz)
+        self._out.do(*spoken.effects)
+        self._follow_transcript(spoken.item_id)
+
+    def _interrupt(self) -> None:
+        """The user speaks: stop what is being said to them."""
+        if self._responses.active is not None:
+            self._responses.stop(self._responses.active, "turn_detected")
+        self._silence_playback()
+
+    def _silence_playback(self) -> None:
+        for cut in self._responses.silence():
+            if self._conversation.find(cut.item_id) is not None:
+                self._truncate(cut)
+
+    def _clear_output(self) -> None:
+        if not self.rules.plays:
+            raise Refusal(
+                "output_audio_buffer.clear is for WebRTC: on a WebSocket the client plays the audio.",
+                param="type",
+            )
+        self._silence_playback()
+
+    # The words of the user.
+
+    def _follow_transcript(self, item_id: str) -> None:
+        """From now on the client may read the words of that item, if it asked to."""
+        held = self._held.pop(item_id, ())
+        if self.settings.input.transcription is not None:
+            self._followed.add(item_id)
+            for delta in held:
+                self._caption(item_id, delta)
+
+    def _caption(self, item_id: str, delta: str) -> None:
+        if not self._ear.awaits(item_id) or self.settings.input.transcription is None:
+            return
+        if item_id in self._followed or self.settings.type == "transcription":
+            self._out.tell(
+                events.TranscriptionDelta(
+                    event_id=self._out.event_id(), item_id=item_id, delta=delta
+                )
+            )
+        else:
+            # Clients of a spoken conversation want to know an item before they read its words.
+            self._held.setdefault(item_id, []).append(delta)
+
+    def _end_transcript(self, ended: signals.TranscriptFinished | signals.TranscriptFailed) -> None:
+        if self._ear.is_speaking(ended.item_id):
+            if isinstance(ended, signals.TranscriptFailed):
+                self._ear.fail(ended)
+            return
+        length_ms = self._ear.settle(ended.item_id)
+        if length_ms is None:
+            return
+        followed = ended.item_id in self._followed
+        self._followed.discard(ended.item_id)
+        match ended:
+            case signals.TranscriptFinished(item_id=item_id, transcript=transcript):
+                self._learn_words(item_id, transcript)
+                if followed:
+                    self._tell_transcript(item_id, transcript, length_ms)
+                self._responses.learn(item_id)
+            case signals.TranscriptFailed(item_id=item_id, code=code, message=message):
+                if followed:
+                    self._out.tell(
+                        events.TranscriptionFailed(
+                            event_id=self._out.event_id(),
+                            item_id=item_id,
+                            code=code,
+                            message=message,
+                        )
+                    )
+                for response in self._responses.give_up(ended):
+                    self._await_silence(response)
+
+    def _learn_words(self, item_id: str, transcript: str) -> None:
+        item = self._conversation.find(item_id)
+        if isinstance(item, Message):
+            content = tuple(
+                msgspec.structs.replace(part, transcript=transcript)
+                if isinstance(part, InputAudio) and part.transcript is None
+                else part
+                for part in item.content
+            )
+            self._conversation.replace(msgspec.structs.replace(item, content=content))
+
+    def _tell_transcript(self, item_id: str, transcript: str, length_ms: int) -> None:
+        asked = self.settings.input.transcription
+        usage = events.TranscriptionUsage(seconds=round(length_ms / 1000))
+        if asked is not None and "transcribe" in (asked.model or ""):
+            tokens = events.Tokens(audio=length_ms // 100)
+            usage = events.TranscriptionUsage(input=tokens, output_tokens=self._count(transcript))
+        self._out.tell(
+            events.TranscriptionCompleted(
+                event_id=self._out.event_id(),
+                item_id=item_id,
+                transcript=transcript,
+                usage=usage,
+            )
+        )
+
+    # Items.
+
+    def _join(self, item: Item, after: str | None = None) -> None:
+        """Put a finished item into the conversation and say so."""
+        previous = self._conversation.add(item, after)
+        self._out.tell(
+            events.ItemAdded(event_id=self._out.event_id(), previous_item_id=previous, item=item)
+        )
+        self._out.tell(
+            events.ItemDone(event_id=self._out.event_id(), previous_item_id=previous, item=item)
+        )
+
+    def _create_item(self, command: commands.CreateItem) -> None:
+        item = named(command.item, self._out.mint)
+        self._conversation.check_place(item.id, command.previous_item_id)
+        if isinstance(item, FunctionCallOutput) and not self._conversation.has_call(item.call_id):
+            raise Refusal(
+                f"Tool call ID '{item.call_id}' not found in conversation.",
+                code="invalid_tool_call_id",
+            )
+        rate_hz = self.settings.input.format.rate_hz
+        for inline in command.audio:
+            item = _measured(item, inline, rate_hz)
+        self._join(item, command.previous_item_id)
+        for inline in command.audio:
+            self._hear_inline(item, inline, rate_hz)
+
+    def _hear_inline(self, item: Item, inline: commands.ItemAudio, rate_hz: int) -> None:
+        """Keep the audio that came inside an item, and ask for its words unless they came too."""
+        self._conversation.recordings.grow(item.id, inline.content_index, inline.audio, rate_hz)
+        part = item.content[inline.content_index] if isinstance(item, Message) else None
+        if isinstance(part, InputAudio) and part.transcript is None:
+            self._out.do(*self._ear.dictate(item.id, inline.audio, rate_hz))
+            if self._ear.awaits(item.id):
+                self._follow_transcript(item.id)
+
+    def _retrieve(self, item_id: str, origin: Origin | None) -> None:
+        item = self._conversation.find(item_id)
+        if item is None:
+            raise Refusal(
+                f"Error retrieving item: the item with id '{item_id}' does not exist.",
+                code="item_retrieve_invalid_item_id",
+            )
+        audio = tuple(
+            events.RetrievedAudio(index, pcm, rate_hz)
+            for index, pcm, rate_hz in self._conversation.recordings.of(item_id)
+        )
+        self._out.tell(
+            events.ItemRetrieved(event_id=self._out.event_id(), item=item, audio=audio), to=origin
+        )
+
+    def _truncate(self, command: commands.TruncateItem) -> None:
+        maker = self._responses.maker_of(command.item_id)
+        if maker is not None and maker.spoken_item_id == command.item_id:
+            maker.truncate(command.content_index, command.audio_end_ms)
+        else:
+            self._conversation.truncate(
+                command.item_id, command.content_index, command.audio_end_ms
+            )
+        self._out.tell(
+            events.ItemTruncated(
+                event_id=self._out.event_id(),
+                item_id=command.item_id,
+                content_index=command.content_index,
+                audio_end_ms=command.audio_end_ms,
+            )
+        )
+
+    def _delete(self, item_id: str) -> None:
+        if self._responses.maker_of(item_id) is not None:
+            raise Refusal(
+                f"Error deleting item: the item with id '{item_id}' is still being generated. "
+                "Cancel its response first.",
+                param="item_id",
+            )
+        self._conversation.delete(item_id)
+        self._out.tell(events.ItemDeleted(event_id=self._out.event_id(), item_id=item_id))
+
+    # Responses.
+
+    def _create_response(self, command: commands.CreateResponse) -> None:
+        if self.settings.type == "transcription":
+            raise Refusal("A transcription session makes no responses.", param="type")
+        if command.cancel_previous and self._responses.active is not None:
+            self._responses.stop(self._responses.active, "client_cancelled")
+        self._responses.check(command)
+        if command.voice is not UNSET:
+            self._check_voice(command.voice, "response.audio.output.voice")
+        if command.commit and self._ear.committable:
+            self._commit_by_hand()
+        self._respond(command)
+
+    def _respond(self, command: commands.CreateResponse) -> None:
+        self._idle_at = None
+        self._responses.begin(command, self.settings, self._ear.due)
+
+    # Silence.
+
+    @property
+    def _idle_ms(self) -> int | None:
+        detection = self.settings.input.turn_detection
+        return detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
+
+    def _await_silence(self, ended: Response | None) -> None:
+        """After a response, give the user until the timeout behind its last word to speak."""
+        if ended is None or ended.conversation is None or self._idle_ms is None:
+            return
+        if not self._ear.speaking:
+            playing_s = ended.samples / ended.frame.format.rate_hz
+            self._idle_at = self._now + playing_s + self._idle_ms / 1000
+
+    def _address_silence(self) -> None:
+        """Nobody spoke for too long: let the assistant say something about it."""
+        if self._ear.speaking or not self._ear.committable or self._idle_ms is None:
+            return
+        end_ms = self._ear.clock_ms
+        spoken = self._ear.commit(self._out.mint)
+        self._out.tell(
+            events.TimeoutTriggered(
+                event_id=self._out.event_id(),
+                item_id=spoken.item_id,
+                audio_start_ms=max(0, end_ms - self._idle_ms),
+                audio_end_ms=end_ms,
+            )
+        )
+        self._commit(spoken)
+        self._answer_turn()
+
+
+def _measured(item: Item, inline: commands.ItemAudio, rate_hz: int) -> Item:
+    """The item with the length of the audio that came inside it."""
+    if not isinstance(item, Message):
+        return item
+    content = list(item.content)
+    part = content[inline.content_index]
+    if isinstance(part, InputAudio):
+        samples = len(inline.audio) // 2
+        content[inline.content_index] = InputAudio(samples, rate_hz, part.transcript)
+    return msgspec.structs.replace(item, content=tuple(content))
