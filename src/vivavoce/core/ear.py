@@ -127,6 +127,13 @@ class Ear:
                 self._detector.cut()
                 yield self._cut(self._tick(self._detector.heard_ms), mint)
 
+    def listen_again(self, stream: int) -> bool:
+        """Detect afresh, if that stream is the one that broke and not one given up before."""
+        if stream != self._stream:
+            return False
+        self._restart()
+        return True
+
     def commit(self, mint: Mint) -> SpokenAudio:
         """Cut here, as the client asks."""
         start = self._turn_start if self._turn is not None else self._uncommitted_from

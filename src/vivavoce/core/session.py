@@ -24,7 +24,7 @@ from vivavoce.core.items import FunctionCallOutput, InputAudio, Item, Message
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.response import Response
 from vivavoce.core.responses import Responses, Rules, named
-from vivavoce.core.settings import ServerVad, SessionSettings, merge
+from vivavoce.core.settings import AudioFormat, ServerVad, SessionSettings, merge
 from vivavoce.core.usage import CountTokens, estimate
 
 Input = commands.AnyCommand | Refusal | signals.Signal
@@ -84,9 +84,9 @@ class Session:
         return min(times) if times and not self._over else None
 
     @property
-    def input_format(self) -> str:
-        """How the audio that arrives now is coded: the wire's name of the format."""
-        return self._ear.format.type
+    def input_format(self) -> AudioFormat:
+        """How the audio that arrives now is coded."""
+        return self._ear.format
 
     def _take(self, said: Input, origin: Origin | None) -> None:
         match said:
@@ -133,6 +133,9 @@ class Session:
         match signal:
             case signals.Connected(wall_time=wall_time):
                 self._connect(wall_time)
+            case signals.DetectionFailed(stream=stream, message=message):
+                if self._ear.listen_again(stream):
+                    self._tell_error(Refusal(message, kind="server_error", code=None))
             case signals.TranscriptGrew(item_id=item_id, delta=delta):
                 self._caption(item_id, delta)
             case signals.TranscriptFinished() | signals.TranscriptFailed():

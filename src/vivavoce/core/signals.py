@@ -18,6 +18,13 @@ class Heard(Struct, frozen=True):
     probabilities: tuple[float, ...]
 
 
+class DetectionFailed(Struct, frozen=True):
+    """Nothing more is heard of that stream: its voice detection broke."""
+
+    stream: int
+    message: str
+
+
 class TranscriptGrew(Struct, frozen=True):
     """More words of an item, never to be taken back."""
 
@@ -93,6 +100,7 @@ class Played(Struct, frozen=True):
 Signal = (
     Connected
     | Heard
+    | DetectionFailed
     | TranscriptGrew
     | TranscriptFinished
     | TranscriptFailed

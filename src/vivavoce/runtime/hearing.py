@@ -1,0 +1,176 @@
+"""Input audio -> voice detector and transcriber streams -> signals.
+
+The session's orders come from the runner, which never waits; so each is a hand-over into a bounded
+mailbox, and a task of the session's group reads it. The boxes hold more than a session may leave
+uncommitted: when one is full all the same, its engine has fallen hopelessly behind, and has failed.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+
+import anyio
+import numpy as np
+from anyio.abc import TaskGroup
+
+from vivavoce.audio.framing import Framer
+from vivavoce.audio.pcm import Pcm, of_samples
+from vivavoce.audio.resample import Resampler
+from vivavoce.core.effects import Listen, Transcribe
+from vivavoce.core.signals import (
+    DetectionFailed,
+    Heard,
+    Signal,
+    TranscriptFailed,
+    TranscriptFinished,
+    TranscriptGrew,
+)
+from vivavoce.engines.api import (
+    FRAME_SAMPLES,
+    HEARING_RATE_HZ,
+    EngineFailure,
+    Frames,
+    Transcriber,
+    Transcript,
+    TranscriptDelta,
+    TranscriptionHints,
+    VoiceDetector,
+)
+from vivavoce.mailbox import Closed, Mailbox
+
+Tell = Callable[[Signal], Awaitable[None]]
+
+BOX_ITEMS = 100_000
+BOX_BYTES = 64 * 1024 * 1024
+# Audio is worked on in pieces of a second, so that a long append does not hold up the loop.
+PIECE_SECONDS = 1
+
+
+class Stream:
+    """Audio on its way to one engine stream, resampled to what engines hear."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.scope = anyio.CancelScope()
+        self._rate_hz = rate_hz
+        self._box: Mailbox[bytes] = Mailbox(BOX_ITEMS, BOX_BYTES)
+        self._resampler = Resampler(rate_hz, HEARING_RATE_HZ)
+
+    def offer(self, pcm: bytes) -> bool:
+        """Hand audio over; False when the engine is too far behind, or has ended."""
+        try:
+            return self._box.put_nowait(pcm, len(pcm))
+        except Closed:
+            return True  # it failed and said so; nobody waits for this audio
+
+    def finish(self) -> None:
+        """That was all."""
+        self._box.close()
+
+    async def room(self) -> None:
+        """Wait until the engine has caught up."""
+        await self._box.room()
+
+    async def audio(self) -> AsyncIterator[Pcm]:
+        """The audio at 16 kHz, as it comes."""
+        size = self._rate_hz * 2 * PIECE_SECONDS
+        async for pcm in self._box:
+            for start in range(0, len(pcm), size):
+                piece = Pcm(pcm[start : start + size], self._rate_hz)
+                yield of_samples(self._resampler.push(piece.samples), HEARING_RATE_HZ)
+                if start + size < len(pcm):
+                    await anyio.lowlevel.checkpoint()
+
+    async def frames(self) -> AsyncIterator[Frames]:
+        """The audio in frames of 32 ms, samples from -1 to 1."""
+        framer = Framer(FRAME_SAMPLES)
+        async for pcm in self.audio():
+            frames = framer.push(pcm.samples)
+            if len(frames):
+                yield frames.astype(np.float32) / np.float32(32768)
+
+
+class Hearing:
+    """What one session's engines are listening to."""
+
+    def __init__(
+        self, detector: VoiceDetector, transcriber: Transcriber, tasks: TaskGroup, tell: Tell
+    ) -> None:
+        self._detector = detector
+        self._transcriber = transcriber
+        self._tasks = tasks
+        self._tell = tell
+        self._listening: tuple[int, Stream] | None = None
+        self._transcribing: dict[str, Stream] = {}
+
+    async def room(self) -> None:
+        """Wait until voice detection has caught up with what was said."""
+        if self._listening is not None:
+            await self._listening[1].room()
+
+    def listen(self, order: Listen) -> None:
+        """Look for voice in more audio, on the same stream or a new one."""
+        if self._listening is None or self._listening[0] != order.stream:
+            self.stop_listening()
+            stream = Stream(order.rate_hz)
+            self._listening = (order.stream, stream)
+            self._tasks.start_soon(self._detect, order.stream, stream)
+        if not self._listening[1].offer(order.pcm):
+            raise EngineFailure("voice detection fell too far behind the audio")
+
+    def stop_listening(self) -> None:
+        """Let go of the stream that was listened to."""
+        if self._listening is not None:
+            self._listening[1].scope.cancel()
+            self._listening = None
+
+    def transcribe(self, order: Transcribe) -> None:
+        """Write down an item, beginning with the audio there is."""
+        stream = Stream(order.rate_hz)
+        self._transcribing[order.item_id] = stream
+        hints = TranscriptionHints(order.language, order.prompt)
+        self._tasks.start_soon(self._write_down, order.item_id, stream, hints)
+        stream.offer(order.pcm)
+
+    def transcribe_more(self, item_id: str, pcm: bytes) -> None:
+        """More audio of that item."""
+        stream = self._transcribing.get(item_id)
+        if stream is not None and not stream.offer(pcm):
+            raise EngineFailure("transcription fell too far behind the audio")
+
+    def finish_transcript(self, item_id: str) -> None:
+        """No more audio of that item."""
+        if (stream := self._transcribing.get(item_id)) is not None:
+            stream.finish()
+
+    def drop_transcript(self, item_id: str) -> None:
+        """Nobody wants that transcript."""
+        if (stream := self._transcribing.pop(item_id, None)) is not None:
+            stream.scope.cancel()
+
+    async def _detect(self, number: int, stream: Stream) -> None:
+        with stream.scope:
+            try:
+                async with aclosing(self._detector.detect(stream.frames())) as heard:
+                    async for probabilities in heard:
+                        await self._tell(Heard(number, probabilities))
+            except EngineFailure as failure:
+                stream.finish()
+                await self._tell(DetectionFailed(number, failure.message))
+
+    async def _write_down(self, item_id: str, stream: Stream, hints: TranscriptionHints) -> None:
+        with stream.scope:
+            try:
+                await self._follow(item_id, stream, hints)
+            except EngineFailure as failure:
+                stream.finish()
+                await self._tell(TranscriptFailed(item_id, failure.code, failure.message))
+        self._transcribing.pop(item_id, None)
+
+    async def _follow(self, item_id: str, stream: Stream, hints: TranscriptionHints) -> None:
+        words = self._transcriber.transcribe(stream.audio(), hints)
+        async with aclosing(words):
+            async for each in words:
+                match each:
+                    case TranscriptDelta(text=text):
+                        await self._tell(TranscriptGrew(item_id, text))
+                    case Transcript(text=text):
+                        await self._tell(TranscriptFinished(item_id, text))

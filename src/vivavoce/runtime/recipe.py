@@ -1,0 +1,15 @@
+"""The engines behind a session."""
+
+from msgspec import Struct
+
+from vivavoce.engines.api import LanguageModel, Synthesiser, Transcriber, VoiceDetector
+
+
+class Recipe(Struct, frozen=True):
+    """One engine for each slot, loaded and shared by all sessions that it serves."""
+
+    name: str
+    detector: VoiceDetector
+    transcriber: Transcriber
+    language_model: LanguageModel
+    synthesiser: Synthesiser

@@ -1,0 +1,211 @@
+"""A generation request -> language model -> phrases -> synthesiser -> signals.
+
+Writing and speaking run side by side with a short queue between them. Nothing is produced faster
+than the client takes it: before each piece of audio the generator waits for room.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+
+import anyio
+from anyio.abc import TaskGroup
+
+from vivavoce.audio.pcm import of_samples
+from vivavoce.audio.resample import Resampler
+from vivavoce.core.effects import GenerationRequest
+from vivavoce.core.items import Mark
+from vivavoce.core.signals import (
+    AudioProduced,
+    CallProduced,
+    GenerationFailed,
+    GenerationFinished,
+    Signal,
+    TextProduced,
+)
+from vivavoce.engines.api import (
+    EngineFailure,
+    LanguageModel,
+    Spoken,
+    Synthesiser,
+    Voice,
+    WrittenCall,
+    WrittenText,
+)
+from vivavoce.mailbox import Mailbox
+from vivavoce.runtime.phrases import PhraseCutter
+
+Tell = Callable[[Signal], Awaitable[None]]
+
+PHRASES_AHEAD = 4
+# How much audio goes out at once, in ms: little at first, so that it is heard soon. The sizes that
+# the hosted service was seen to send; later pieces are larger, which costs a client less.
+PIECES_MS = (100, 150, 250)
+
+
+class Pieces:
+    """Gathers small chunks of audio into pieces worth an event, at the rate that was asked for."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._resampler: Resampler | None = None
+        self._pcm = bytearray()
+        self._marks: list[Mark] = []
+        self._sent = 0
+
+    def add(self, spoken: Spoken) -> list[tuple[bytes, tuple[Mark, ...]]]:
+        """Take a chunk and return the pieces that are full."""
+        if self._resampler is None:
+            self._resampler = Resampler(spoken.pcm.rate_hz, self._rate_hz)
+        self._marks += (
+            Mark(mark.text_start, mark.text_end, round(mark.at_ms * self._rate_hz / 1000))
+            for mark in spoken.marks
+        )
+        resampled = self._resampler.push(spoken.pcm.samples)
+        self._pcm += of_samples(resampled, self._rate_hz).data
+        pieces = []
+        while len(self._pcm) >= (size := self._next_size()):
+            pieces.append(self._cut(size))
+        return pieces
+
+    def finish(self) -> list[tuple[bytes, tuple[Mark, ...]]]:
+        """What is left."""
+        if self._resampler is not None:
+            self._pcm += of_samples(self._resampler.flush(), self._rate_hz).data
+        return [self._cut(len(self._pcm))] if self._pcm or self._marks else []
+
+    def _next_size(self) -> int:
+        ms = PIECES_MS[min(self._sent, len(PIECES_MS) - 1)]
+        return self._rate_hz * ms // 1000 * 2
+
+    def _cut(self, size: int) -> tuple[bytes, tuple[Mark, ...]]:
+        piece, marks = bytes(self._pcm[:size]), tuple(self._marks)
+        del self._pcm[:size]
+        self._marks.clear()
+        self._sent += 1
+        return piece, marks
+
+
+class Generation:
+    """One response in the making. Unless *released*, it works but reports nothing."""
+
+    def __init__(self, response_id: str, request: GenerationRequest) -> None:
+        self.response_id = response_id
+        self.request = request
+        self.scope = anyio.CancelScope()
+        self.released = anyio.Event()
+
+
+class Responding:
+    """What one session's engines are saying."""
+
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        synthesiser: Synthesiser,
+        tasks: TaskGroup,
+        tell: Tell,
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._language_model = language_model
+        self._synthesiser = synthesiser
+        self._tasks = tasks
+        self._tell = tell
+        self._room = room
+        self._running: dict[str, Generation] = {}
+
+    def generate(self, response_id: str, request: GenerationRequest) -> None:
+        """Make a response."""
+        self.prepare(response_id, request)
+        self.release(response_id)
+
+    def prepare(self, response_id: str, request: GenerationRequest) -> None:
+        """Make a response that may not be wanted."""
+        generation = Generation(response_id, request)
+        self._running[response_id] = generation
+        self._tasks.start_soon(self._make, generation)
+
+    def release(self, response_id: str) -> None:
+        """It is wanted."""
+        self._running[response_id].released.set()
+
+    def stop(self, response_id: str) -> None:
+        """It is not wanted, or no longer."""
+        if (generation := self._running.pop(response_id, None)) is not None:
+            generation.scope.cancel()
+
+    async def _make(self, generation: Generation) -> None:
+        response_id = generation.response_id
+        with generation.scope:
+            try:
+                await self._write_and_speak(generation)
+            except* EngineFailure as failures:
+                failure = _first(failures)
+                await self._report(
+                    generation, GenerationFailed(response_id, failure.code, failure.message)
+                )
+            else:
+                await self._report(generation, GenerationFinished(response_id))
+        self._running.pop(response_id, None)
+
+    async def _report(self, generation: Generation, signal: Signal) -> None:
+        if not generation.released.is_set():
+            await generation.released.wait()
+        await self._tell(signal)
+
+    async def _write_and_speak(self, generation: Generation) -> None:
+        phrases: Mailbox[str] = Mailbox(PHRASES_AHEAD, 1 << 20)
+        async with anyio.create_task_group() as halves:
+            halves.start_soon(self._write, generation, phrases)
+            if generation.request.output_modality == "audio":
+                halves.start_soon(self._speak, generation, phrases)
+            else:
+                halves.start_soon(_ignore, phrases)
+
+    async def _write(self, generation: Generation, phrases: Mailbox[str]) -> None:
+        response_id, cutter = generation.response_id, PhraseCutter()
+        async with aclosing(self._language_model.respond(generation.request)) as written:
+            async for each in written:
+                match each:
+                    case WrittenText(text=text):
+                        await self._report(generation, TextProduced(response_id, text))
+                        for phrase in cutter.push(text):
+                            await phrases.put(phrase, len(phrase))
+                    case WrittenCall():
+                        await self._report(
+                            generation,
+                            CallProduced(
+                                response_id, each.index, each.name, each.arguments, each.final
+                            ),
+                        )
+        for phrase in cutter.finish():
+            await phrases.put(phrase, len(phrase))
+        phrases.close()
+
+    async def _speak(self, generation: Generation, phrases: AsyncIterator[str]) -> None:
+        request = generation.request
+        voice = Voice(request.voice, request.speed, request.language)
+        pieces = Pieces(request.rate_hz)
+        async with aclosing(self._synthesiser.speak(phrases, voice)) as speech:
+            async for spoken in speech:
+                for piece in pieces.add(spoken):
+                    await self._report_audio(generation, *piece)
+        for piece in pieces.finish():
+            await self._report_audio(generation, *piece)
+
+    async def _report_audio(
+        self, generation: Generation, pcm: bytes, marks: tuple[Mark, ...]
+    ) -> None:
+        await self._room()
+        await self._report(generation, AudioProduced(generation.response_id, pcm, marks))
+
+
+async def _ignore(phrases: AsyncIterator[str]) -> None:
+    """Nobody speaks a written answer."""
+    async for _ in phrases:
+        pass
+
+
+def _first(failures: BaseExceptionGroup[EngineFailure]) -> EngineFailure:
+    """The first failure of a group, however deeply nested."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,332 @@
+"""One session kept alive: the single reader of its inbox and the only caller of its machine.
+
+The runner waits on its inbox and on nothing else. Channels put commands into the inbox, engines put
+signals; each step of the machine is taken at once, its events are offered to the channels' outboxes
+and its effects handed to hearing and responding. So bounded queues never form a ring: a full inbox
+stops the socket from being read, a full outbox makes the generators wait, and the runner runs.
+
+A channel has a seat: its view, its outbox and a writer. A client that takes nothing is cut off,
+either at the outbox's cap or when one event could not be handed over within the grace period.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import assert_never
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from vivavoce.audio import formats
+from vivavoce.core import commands, effects, events
+from vivavoce.core.effects import Effect, Origin, Tell
+from vivavoce.core.errors import Refusal
+from vivavoce.core.events import ServerEvent
+from vivavoce.core.items import text_of
+from vivavoce.core.responses import Rules
+from vivavoce.core.session import Input, Session
+from vivavoce.core.signals import Connected, Signal
+from vivavoce.mailbox import Closed, Mailbox
+from vivavoce.runtime.channel import Channel, Live, Opening, View
+from vivavoce.runtime.clock import Clock
+from vivavoce.runtime.hearing import Hearing
+from vivavoce.runtime.observer import Observer, Step
+from vivavoce.runtime.recipe import Recipe
+from vivavoce.runtime.responding import Responding
+
+SMALL = 512  # bytes: about what an event without audio or long text weighs
+TURNS_PER_BREATH = 16  # inputs taken in a row before other sessions get their turn
+CLOSE_SECONDS = 1
+
+
+class Limits(Struct, frozen=True):
+    """How much may wait where, and how long a client may take to read one event."""
+
+    inbox_items: int = 512
+    inbox_bytes: int = 48 * 1024 * 1024
+    outbox_items: int = 4096
+    outbox_bytes: int = 4 * 1024 * 1024
+    grace_seconds: float = 20
+
+
+class Seat:
+    """A channel's place at the session."""
+
+    def __init__(self, channel: Channel, view: View, limits: Limits) -> None:
+        self.channel = channel
+        self.view = view
+        self.outbox: Mailbox[ServerEvent] = Mailbox(limits.outbox_items, limits.outbox_bytes)
+        self.goodbye = (1000, "")
+
+    def sees(self, event: ServerEvent) -> bool:
+        """Whether its view shows that event."""
+        return self.view.hears_audio or not isinstance(event, events.AudioDelta)
+
+    def offer(self, event: ServerEvent) -> bool:
+        """Have an event said; False when the client takes too little."""
+        try:
+            return self.outbox.put_nowait(event, _weight(event))
+        except Closed:
+            return True  # it is leaving
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Hang up once everything that was said before is out."""
+        if not self.outbox.closed:
+            self.goodbye = (code, reason)
+            self.outbox.close()
+
+
+class Runner:
+    """A live session."""
+
+    def __init__(
+        self,
+        session: Session,
+        recipe: Recipe,
+        clock: Clock,
+        limits: Limits,
+        observers: Sequence[Observer],
+        tasks: anyio.abc.TaskGroup,
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._limits = limits
+        self._observers = observers
+        self._tasks = tasks
+        self._inbox: Mailbox[tuple[Origin | None, Input | None]] = Mailbox(
+            limits.inbox_items, limits.inbox_bytes
+        )
+        self._seats: dict[Origin, Seat] = {}
+        self._seated = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._hearing = Hearing(recipe.detector, recipe.transcriber, tasks, self._report)
+        self._responding = Responding(
+            recipe.language_model, recipe.synthesiser, tasks, self._report, self._room
+        )
+
+    # Channels.
+
+    async def attach(self, channel: Channel, view: View) -> None:
+        """Serve *channel* until it leaves or the session ends."""
+        origin, seat = self._seated, Seat(channel, view, self._limits)
+        self._seated += 1
+        self._seats[origin] = seat
+        try:
+            async with anyio.create_task_group() as both:
+                both.start_soon(self._write, seat, both.cancel_scope)
+                if origin == 0:
+                    await self._report(Connected(self._clock.wall()))
+                await self._read(origin, seat)
+                both.cancel_scope.cancel()
+        finally:
+            del self._seats[origin]
+            if view.owns:
+                self._dismiss(1000, "")
+
+    async def _read(self, origin: Origin, seat: Seat) -> None:
+        """Put what the client says into the inbox, at the pace at which it is taken."""
+        async for said in seat.channel.inputs():
+            if isinstance(said, commands.Command) and not seat.view.may_speak:
+                refusal = Refusal("This connection may only listen.", code="read_only")
+                await self._put(origin, refusal.of(said.event_id), SMALL)
+                continue
+            size = len(said.audio) if isinstance(said, commands.AppendAudio) else SMALL
+            await self._put(origin, said, size)
+            if size > SMALL:
+                await self._hearing.room()
+
+    async def _put(self, origin: Origin | None, said: Input, size: int) -> None:
+        try:
+            await self._inbox.put((origin, said), size)
+        except Closed:
+            return  # the session is over
+
+    async def _write(self, seat: Seat, scope: anyio.CancelScope) -> None:
+        """Hand the events of a seat to its client, one after the other."""
+        async for event in seat.outbox:
+            with anyio.move_on_after(self._limits.grace_seconds) as grace:
+                await seat.channel.send(event)
+            if grace.cancelled_caught:
+                seat.goodbye = (1008, "the client does not read what it is sent")
+                break
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            await seat.channel.close(*seat.goodbye)
+        scope.cancel()
+
+    async def _room(self) -> None:
+        """Wait until the clients whose session this is have taken most of what was said."""
+        for seat in list(self._seats.values()):
+            if seat.view.owns:
+                try:
+                    await seat.outbox.room()
+                except Closed:
+                    continue
+
+    # The machine.
+
+    async def _report(self, signal: Signal) -> None:
+        await self._put(None, signal, SMALL)
+
+    async def run(self) -> None:
+        """Take one input after the other, until the session is over."""
+        taken = 0
+        async for origin, said in self._inbox:
+            self._step(origin, said)
+            taken += 1
+            if taken % TURNS_PER_BREATH == 0:
+                await asyncio.sleep(0)
+
+    def _step(self, origin: Origin | None, said: Input | None) -> None:
+        now = self._clock.now()
+        if said is not None:
+            said = self._decoded(said)
+            self._act(Step(self._id, now, origin, said, self._session.receive(said, now, origin)))
+        deadline = self._session.deadline
+        if deadline is not None and now >= deadline:
+            self._act(Step(self._id, now, None, None, self._session.tick(now)))
+        self._set_alarm()
+
+    @property
+    def _id(self) -> str:
+        return self._session.rules.session_id
+
+    def _decoded(self, said: Input) -> Input:
+        """Audio of the wire as PCM16 at the session's input rate."""
+        kind = self._session.input_format.type
+        if kind == "audio/pcm":
+            return said
+        match said:
+            case commands.AppendAudio(audio=audio):
+                return msgspec.structs.replace(said, audio=formats.decode(kind, audio))
+            case commands.CreateItem(audio=inline) if inline:
+                decoded = tuple(
+                    commands.ItemAudio(each.content_index, formats.decode(kind, each.audio))
+                    for each in inline
+                )
+                return msgspec.structs.replace(said, audio=decoded)
+            case _:
+                return said
+
+    def _act(self, step: Step) -> None:
+        for output in step.outputs:
+            if isinstance(output, Tell):
+                self._deliver(output)
+            else:
+                self._do(output)
+        for observer in self._observers:
+            observer(step)
+
+    def _deliver(self, told: Tell) -> None:
+        for origin, seat in self._seats.items():
+            if told.to in (None, origin) and seat.sees(told.event) and not seat.offer(told.event):
+                seat.dismiss(1008, "the client does not read what it is sent")
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case effects.Listen():
+                self._hearing.listen(effect)
+            case effects.Transcribe():
+                self._hearing.transcribe(effect)
+            case effects.TranscribeMore(item_id=item_id, pcm=pcm):
+                self._hearing.transcribe_more(item_id, pcm)
+            case effects.FinishTranscript(item_id=item_id):
+                self._hearing.finish_transcript(item_id)
+            case effects.DropTranscript(item_id=item_id):
+                self._hearing.drop_transcript(item_id)
+            case effects.Generate(response_id=response_id, request=request):
+                self._responding.generate(response_id, request)
+            case effects.Prepare(response_id=response_id, request=request):
+                self._responding.prepare(response_id, request)
+            case effects.Release(response_id=response_id):
+                self._responding.release(response_id)
+            case effects.Discard(response_id=response_id):
+                self._responding.stop(response_id)
+            case effects.StopGenerating(response_id=response_id):
+                self._responding.stop(response_id)
+            case effects.FlushPlayback():
+                for seat in self._seats.values():
+                    self._tasks.start_soon(seat.channel.flush)
+            case effects.HangUp(code=code, reason=reason):
+                self._dismiss(code, reason)
+            case _:
+                assert_never(effect)
+
+    def _set_alarm(self) -> None:
+        """Wake up for the machine's next deadline, should nothing else come in by then."""
+        if self._alarm is not None:
+            if self._alarm.when() == self._session.deadline:
+                return
+            self._alarm.cancel()
+            self._alarm = None
+        if (deadline := self._session.deadline) is not None:
+            self._alarm = self._clock.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        # A full inbox wakes the runner anyway, and every step looks at the deadline.
+        if not self._inbox.closed:
+            self._inbox.put_nowait((None, None))
+
+    # The end.
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """End the session with that close code."""
+        self._dismiss(code, reason)
+
+    def _dismiss(self, code: int, reason: str) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._inbox.close()
+        for seat in self._seats.values():
+            seat.dismiss(code, reason)
+
+
+class Runners:
+    """The backend that answers with engines of our own."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        clock: Clock,
+        mint: Callable[[str], str],
+        *,
+        limits: Limits | None = None,
+        observers: Sequence[Observer] = (),
+        voices: tuple[str, ...] = (),
+    ) -> None:
+        self._recipe = recipe
+        self._clock = clock
+        self._mint = mint
+        self._limits = limits or Limits()
+        self._observers = observers
+        self._voices = voices
+
+    @asynccontextmanager
+    async def open(self, opening: Opening) -> AsyncIterator[Live]:
+        """Begin a session; leaving the context ends it and everything it runs."""
+        rules = Rules(opening.session_id, opening.max_seconds, voices=self._voices)
+        session = Session(opening.settings, self._mint, rules)
+        async with anyio.create_task_group() as tasks:
+            runner = Runner(
+                session, self._recipe, self._clock, self._limits, self._observers, tasks
+            )
+            tasks.start_soon(runner.run)
+            try:
+                yield runner
+            finally:
+                tasks.cancel_scope.cancel()
+
+
+def _weight(event: ServerEvent) -> int:
+    """About how many bytes an event takes while it waits."""
+    match event:
+        case events.AudioDelta(audio=audio):
+            return SMALL + len(audio)
+        case events.ItemRetrieved(audio=audio):
+            return SMALL + sum(len(part.pcm) for part in audio)
+        case events.ItemAdded(item=item) | events.ItemDone(item=item):
+            return SMALL + len(text_of(item))
+        case events.SessionUpdated(session=session):
+            return SMALL + len(session.settings.instructions)
+        case _:
+            return SMALL

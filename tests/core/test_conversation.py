@@ -1,0 +1,168 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vivavoce.core.conversation import Conversation, cut_speech
+from vivavoce.core.errors import Refusal
+from vivavoce.core.items import InputText, Mark, Message, OutputAudio
+from vivavoce.core.recordings import Recordings
+
+
+def note(item_id: str) -> Message:
+    return Message(item_id, "user", (InputText("hello"),))
+
+
+def order(conversation: Conversation) -> list[str]:
+    return [item.id for item in conversation.items]
+
+
+SPEECH = OutputAudio(
+    transcript="one two three",
+    heard="one two three",
+    samples=24000,
+    rate_hz=24000,
+    marks=(Mark(0, 3, 0), Mark(4, 7, 8000), Mark(8, 13, 16000)),
+)
+
+
+def test_items_go_to_the_end_the_beginning_or_behind_another() -> None:
+    conversation = Conversation("conv_1")
+
+    previous = [
+        conversation.add(note("b")),
+        conversation.add(note("d")),
+        conversation.add(note("a"), "root"),
+        conversation.add(note("c"), "b"),
+    ]
+
+    assert previous == [None, "b", None, "b"]
+    assert order(conversation) == ["a", "b", "c", "d"]
+
+
+def test_an_unknown_predecessor_is_refused_and_nothing_is_added() -> None:
+    conversation = Conversation("conv_1")
+
+    with pytest.raises(Refusal, match="previous item with id 'x' does not exist") as refused:
+        conversation.add(note("a"), "x")
+
+    assert refused.value.code == "item_create_invalid_previous_item_id"
+    assert conversation.items == ()
+
+
+def test_an_id_that_is_taken_is_refused() -> None:
+    conversation = Conversation("conv_1")
+    conversation.add(note("a"))
+
+    with pytest.raises(Refusal) as refused:
+        conversation.add(note("a"))
+
+    assert refused.value.code == "item_create_duplicate_item_id"
+
+
+def test_deleting_closes_the_chain() -> None:
+    conversation = Conversation("conv_1")
+    for item_id in "abc":
+        conversation.add(note(item_id))
+
+    conversation.delete("b")
+
+    assert conversation.previous("c") == "a"
+    assert conversation.previous("a") is None
+    with pytest.raises(Refusal, match="'b' does not exist"):
+        conversation.delete("b")
+
+
+def test_a_late_change_of_a_deleted_item_does_not_bring_it_back() -> None:
+    conversation = Conversation("conv_1")
+    conversation.add(note("a"))
+    conversation.delete("a")
+
+    conversation.replace(note("a"))
+
+    assert conversation.items == ()
+
+
+def test_truncation_keeps_the_sound_to_the_point_and_the_words_begun_by_then() -> None:
+    conversation = Conversation("conv_1")
+    conversation.add(Message("a", "assistant", (SPEECH,)))
+    conversation.recordings.grow("a", 0, bytes(48000), 24000)
+
+    conversation.truncate("a", 0, 500)
+
+    message = conversation.find("a")
+    assert isinstance(message, Message)
+    part = message.content[0]
+    assert isinstance(part, OutputAudio)
+    assert (part.transcript, part.heard, part.duration_ms) == ("", "one two", 500)
+    assert [len(pcm) for _, pcm, _ in conversation.recordings.of("a")] == [24000]
+
+
+def test_truncation_to_nothing_leaves_no_word() -> None:
+    assert cut_speech(SPEECH, 0).heard == ""
+
+
+def test_truncation_at_the_very_end_keeps_every_word() -> None:
+    assert cut_speech(SPEECH, 24000).heard == "one two three"
+
+
+def test_without_marks_each_letter_takes_its_share_of_the_time() -> None:
+    unmarked = OutputAudio("one two three", "one two three", 13000, 24000)
+
+    assert cut_speech(unmarked, 5000).heard == "one two"
+
+
+@pytest.mark.parametrize(
+    ("item_id", "index", "end_ms", "code", "message"),
+    [
+        ("x", 0, 0, "item_truncate_invalid_item_id", "Item with item_id not found: x"),
+        ("u", 0, 0, "unsupported_content_type", "Only model output audio messages"),
+        ("a", 1, 0, "invalid_value", "content_index 0"),
+        ("a", 0, 1001, "invalid_value", "1000ms is already shorter than 1001ms"),
+    ],
+)
+def test_what_cannot_be_truncated(
+    item_id: str, index: int, end_ms: int, code: str, message: str
+) -> None:
+    conversation = Conversation("conv_1")
+    conversation.add(note("u"))
+    conversation.add(Message("a", "assistant", (SPEECH,)))
+
+    with pytest.raises(Refusal, match=message) as refused:
+        conversation.truncate(item_id, index, end_ms)
+
+    assert refused.value.code == code
+
+
+@given(st.integers(0, 24000))
+def test_the_words_that_are_left_are_a_beginning_of_what_was_said(samples: int) -> None:
+    assert SPEECH.heard.startswith(cut_speech(SPEECH, samples).heard)
+
+
+def test_beyond_the_bound_the_oldest_recording_goes_first() -> None:
+    recordings = Recordings(max_bytes=100)
+    recordings.grow("a", 0, bytes(60), 24000)
+    recordings.grow("b", 0, bytes(60), 24000)
+    recordings.grow("a", 0, bytes(10), 24000)
+
+    assert list(recordings.of("a")) == []
+    assert [len(pcm) for _, pcm, _ in recordings.of("b")] == [60]
+    assert recordings.byte_count == 60
+
+
+def test_a_recording_larger_than_the_bound_is_not_kept_at_all() -> None:
+    recordings = Recordings(max_bytes=100)
+    recordings.grow("a", 0, bytes(60), 24000)
+    recordings.grow("a", 0, bytes(60), 24000)
+
+    assert list(recordings.of("a")) == []
+    assert recordings.byte_count == 0
+
+
+def test_a_dropped_item_leaves_nothing_behind() -> None:
+    recordings = Recordings(max_bytes=10)
+    recordings.grow("a", 0, bytes(20), 24000)
+    recordings.drop("a")
+
+    recordings.grow("a", 0, bytes(8), 24000)
+
+    assert [len(pcm) for _, pcm, _ in recordings.of("a")] == [8]
