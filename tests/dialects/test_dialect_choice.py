@@ -1,0 +1,34 @@
+"""Which dialect a connection speaks: protocol reference, README, section 1."""
+
+import pytest
+
+from vivavoce.dialects.api import Dialect, codec, dialect_of
+from vivavoce.dialects.ga import GaCodec
+from vivavoce.dialects.preview import PreviewCodec
+
+
+@pytest.mark.parametrize(
+    ("path", "beta", "subprotocols", "dialect"),
+    [
+        ("/openai/v1/realtime", None, [], "ga"),
+        ("/openai/v1/realtime", "realtime=v1", ["openai-beta.realtime-v1"], "ga"),
+        ("/openai/realtime", None, [], "preview"),
+        ("/openai/realtime/", "", ["realtime"], "preview"),
+        ("/v1/realtime", "realtime=v1", [], "preview"),
+        ("/v1/realtime", "assistants=v2 , Realtime=V1", [], "preview"),
+        ("/v1/realtime", "realtime=v10", [], "ga"),
+        ("/v1/realtime/", None, ["realtime", "openai-beta.realtime-v1"], "preview"),
+        ("/v1/realtime", None, ["realtime", "openai-insecure-api-key.k"], "ga"),
+        ("/v1/realtime", None, [], "ga"),
+        ("/openai/v1/realtime/", None, [], "ga"),
+    ],
+)
+def test_the_first_rule_that_matches_chooses_the_dialect(
+    path: str, beta: str | None, subprotocols: list[str], dialect: Dialect
+) -> None:
+    assert dialect_of(path, beta, subprotocols) == dialect
+
+
+def test_each_dialect_has_its_codec() -> None:
+    assert type(codec("ga")) is GaCodec
+    assert type(codec("preview")) is PreviewCodec
