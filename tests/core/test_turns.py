@@ -70,7 +70,12 @@ def test_an_eager_listener_waits_less_than_a_patient_one() -> None:
         heard(detector, 0.9, 0.9)
         return next(n for n in range(1000) if detector.hear(0.0) is not None)
 
-    eagerness = (SemanticVad("high"), SemanticVad("auto"), SemanticVad("medium"), SemanticVad("low"))
+    eagerness = (
+        SemanticVad("high"),
+        SemanticVad("auto"),
+        SemanticVad("medium"),
+        SemanticVad("low"),
+    )
     high, auto, medium, low = (wait(TurnDetector(each)) for each in eagerness)
 
     assert high < auto == medium < low

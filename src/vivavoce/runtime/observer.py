@@ -22,6 +22,6 @@ class Step(Struct, frozen=True):
 class Observer(Protocol):
     """Sees every step on the event loop, so it takes microseconds or hands over."""
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Step, /) -> None:
         """Take note."""
         ...

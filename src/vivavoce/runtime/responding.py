@@ -150,6 +150,7 @@ class Responding:
     async def _report(self, generation: Generation, signal: Signal) -> None:
         if not generation.released.is_set():
             await generation.released.wait()
+        await self._room()
         await self._tell(signal)
 
     async def _write_and_speak(self, generation: Generation) -> None:
@@ -182,21 +183,15 @@ class Responding:
         phrases.close()
 
     async def _speak(self, generation: Generation, phrases: AsyncIterator[str]) -> None:
-        request = generation.request
+        response_id, request = generation.response_id, generation.request
         voice = Voice(request.voice, request.speed, request.language)
         pieces = Pieces(request.rate_hz)
         async with aclosing(self._synthesiser.speak(phrases, voice)) as speech:
             async for spoken in speech:
-                for piece in pieces.add(spoken):
-                    await self._report_audio(generation, *piece)
-        for piece in pieces.finish():
-            await self._report_audio(generation, *piece)
-
-    async def _report_audio(
-        self, generation: Generation, pcm: bytes, marks: tuple[Mark, ...]
-    ) -> None:
-        await self._room()
-        await self._report(generation, AudioProduced(generation.response_id, pcm, marks))
+                for pcm, marks in pieces.add(spoken):
+                    await self._report(generation, AudioProduced(response_id, pcm, marks))
+        for pcm, marks in pieces.finish():
+            await self._report(generation, AudioProduced(response_id, pcm, marks))
 
 
 async def _ignore(phrases: AsyncIterator[str]) -> None:

@@ -1,6 +1,7 @@
 """A session core driven by hand: say what comes in, look at what comes out."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from vivavoce.core import commands, effects, signals
 from vivavoce.core.effects import Effect, GenerationRequest, Output, Tell
@@ -10,6 +11,8 @@ from vivavoce.core.responses import Rules
 from vivavoce.core.session import Input, Session
 from vivavoce.core.settings import SessionSettings
 from vivavoce.testing.ids import CountingIds
+
+Kind = TypeVar("Kind")
 
 FRAME_BYTES = 1536  # 32 ms of PCM16 at 24 kHz
 VOICE, SILENCE = 0.9, 0.05
@@ -74,7 +77,7 @@ class Talk:
         """What the newest response is to be made of."""
         return self.effects(effects.Generate)[-1].request
 
-    def effects(self, kind: type) -> list:  # type: ignore[type-arg]  # of *kind*, as asked
+    def effects(self, kind: type[Kind]) -> list[Kind]:
         """All effects of that kind so far."""
         return [each for each in self.outputs if isinstance(each, kind)]
 
