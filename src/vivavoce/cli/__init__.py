@@ -1,0 +1,44 @@
+"""The command line: each command is a module with `add_to` and `run`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from vivavoce import __version__
+
+DESCRIPTION = """\
+The Realtime API for speech and audio as software you run yourself.
+
+  vivavoce serve               start a server; a client changes an address and a key, and talks
+  vivavoce talk question.wav   say a recording to it, and hear the answer
+  vivavoce check               look at every engine, and say what to do about those that fail
+  vivavoce bench               measure how many conversations it carries on this machine
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 done, 1 the thing asked failed, 2 misuse."""
+    # The engines' matrices are small: threads of a numerical library would only be in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    parser = argparse.ArgumentParser(
+        prog="vivavoce",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"vivavoce {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    from vivavoce.cli import bench, check, serve, talk
+
+    for command in (serve, talk, check, bench):
+        command.add_to(commands)
+    options = parser.parse_args(argv)
+    if "run" not in options:
+        parser.print_help()
+        return 2
+    try:
+        return int(options.run(options))
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does.
+        sys.stderr.close()
+        return 1

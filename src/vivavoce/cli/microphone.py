@@ -1,0 +1,42 @@
+"""The microphone of this machine, as audio that can be sent."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from vivavoce.cli.client import CannotConnect
+
+RATE_HZ = 24000
+BLOCK = RATE_HZ // 10
+
+
+def _device() -> Any:  # an optional library without types
+    try:
+        import sounddevice
+    except (ImportError, OSError) as missing:
+        raise CannotConnect(
+            f"no microphone ({missing}). Name a WAV file, or: pip install 'vivavoce[microphone]'"
+        ) from None
+    return sounddevice
+
+
+async def recording() -> AsyncIterator[bytes]:
+    """What the microphone hears, a tenth of a second at a time, until nobody listens."""
+    device = _device()
+    give, take = anyio.create_memory_object_stream[bytes](100)
+    async with BlockingPortal() as portal:
+
+        def hear(block: object, frames: int, when: object, status: object) -> None:
+            portal.start_task_soon(give.send, bytes(block))  # type: ignore[call-overload]  # a buffer
+
+        try:
+            stream = device.RawInputStream(
+                samplerate=RATE_HZ, blocksize=BLOCK, channels=1, dtype="int16", callback=hear
+            )
+        except device.PortAudioError as refused:
+            raise CannotConnect(f"no microphone: {refused}. Name a WAV file instead.") from None
+        with stream:
+            async for block in take:
+                yield block

@@ -1,0 +1,136 @@
+"""The engines of all recipes: each loaded once, side by side, and shared by whom it serves.
+
+An engine lives in a task of its own, which enters it and leaves it again, so that all load at once
+and one that cannot says so without holding up the others.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import anyio
+import msgspec
+import structlog
+from msgspec import Struct
+
+from vivavoce.config import EngineChoice, RecipePlan
+from vivavoce.engines import registry
+from vivavoce.engines.registry import EngineUnavailable, Slot
+from vivavoce.runtime.recipe import Recipe
+
+log = structlog.get_logger("vivavoce.engines")
+
+State = Literal["loading", "ready", "failed"]
+Plans = dict[str, RecipePlan]
+
+
+class Placed(Struct):
+    """One engine, and how it is. *detail* is its version, or what went wrong."""
+
+    slot: Slot
+    name: str
+    engine: Any  # one of the six protocols, by its slot
+    state: State = "loading"
+    detail: str = ""
+
+
+class EngineRoom:
+    """All engines that the recipes name."""
+
+    def __init__(self, plans: Plans) -> None:
+        """Make the engines; load nothing yet."""
+        self._plans = plans
+        self._placed: dict[bytes, Placed] = {}
+        for plan in plans.values():
+            for slot, choice in _choices(plan):
+                key = _key(slot, choice)
+                if key not in self._placed:
+                    self._placed[key] = _place(slot, choice)
+        self._settled = anyio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every engine is warm."""
+        return all(placed.state == "ready" for placed in self._placed.values())
+
+    def status(self) -> list[dict[str, str]]:
+        """How each engine is, for whoever asks whether the server is ready."""
+        return [
+            {"slot": each.slot, "engine": each.name, "state": each.state, "detail": each.detail}
+            for each in self._placed.values()
+        ]
+
+    def recipe(self, name: str) -> Recipe:
+        """The engines of that recipe; EngineUnavailable if one of them is not ready."""
+        found = {}
+        for slot, choice in _choices(self._plans[name]):
+            placed = self._placed[_key(slot, choice)]
+            if placed.state != "ready":
+                raise EngineUnavailable(
+                    f"{placed.slot} {placed.name} is {placed.state}: {placed.detail}"
+                )
+            found[slot] = placed.engine
+        return Recipe(
+            name,
+            detector=found["voice_detector"],
+            transcriber=found["transcriber"],
+            language_model=found["language_model"],
+            synthesiser=found["synthesiser"],
+        )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["EngineRoom"]:
+        """Load everything in the background; leaving lets go of everything."""
+        async with anyio.create_task_group() as tasks:
+            closing = anyio.Event()
+            for placed in self._placed.values():
+                if placed.engine is not None:
+                    tasks.start_soon(self._keep, placed, closing)
+            self._settle()
+            try:
+                yield self
+            finally:
+                closing.set()
+
+    async def settled(self) -> None:
+        """Wait until every engine is ready or has failed."""
+        await self._settled.wait()
+
+    async def _keep(self, placed: Placed, closing: anyio.Event) -> None:
+        """Enter one engine, hold it until the end, leave it."""
+        try:
+            async with placed.engine:
+                placed.state, placed.detail = "ready", placed.engine.version
+                log.info("engine ready", slot=placed.slot, engine=placed.detail)
+                self._settle()
+                await closing.wait()
+        except Exception as failure:
+            # A plugin may raise anything; the other engines and their sessions must not notice.
+            placed.state, placed.detail = "failed", registry.told(failure)
+            log.exception("engine failed", slot=placed.slot, engine=placed.name)
+            self._settle()
+
+    def _settle(self) -> None:
+        if all(placed.state != "loading" for placed in self._placed.values()):
+            self._settled.set()
+
+
+def _choices(plan: RecipePlan) -> Iterable[tuple[Slot, EngineChoice]]:
+    return (
+        ("voice_detector", plan.detector),
+        ("transcriber", plan.transcriber),
+        ("language_model", plan.language_model),
+        ("synthesiser", plan.synthesiser),
+    )
+
+
+def _key(slot: Slot, choice: EngineChoice) -> bytes:
+    return msgspec.json.encode((slot, choice.engine, choice.options), order="sorted")
+
+
+def _place(slot: Slot, choice: EngineChoice) -> Placed:
+    try:
+        engine = registry.make(slot, choice.engine, choice.options)
+    except EngineUnavailable as unavailable:
+        return Placed(slot, choice.engine, None, "failed", str(unavailable))
+    return Placed(slot, choice.engine, engine)
