@@ -1,6 +1,7 @@
 """The conformance kit over every engine that is declared, and over engines that break a promise."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
 
 import anyio
 import pytest
@@ -29,7 +30,8 @@ from vivavoce.engines.scripted import (
     ScriptedTranscriber,
 )
 from vivavoce.testing import engine_kit, virtual_time
-from vivavoce.testing.engine_kit import CHECKS, Nonconformance
+from vivavoce.testing.engine_kit import CHECKS
+from vivavoce.testing.stopping import Nonconformance
 
 UNHURRIED = Scenario(
     heard=(
@@ -44,7 +46,8 @@ UNHURRIED = Scenario(
 )
 
 
-async def _run(slot: Slot, check: str, engine: Engine) -> None:
+async def _run(slot: Slot, check: str, make: Callable[[], Engine]) -> None:
+    engine = make()
     async with engine:
         await CHECKS[slot][check](engine)
 
@@ -59,7 +62,7 @@ def _cases(*leading: tuple[Slot, object]) -> list[tuple[object, ...]]:
     _cases(*((slot, name) for slot in SLOTS for name in registry.names(slot))),
 )
 def test_a_declared_engine_keeps_the_contract(slot: Slot, name: str, check: str) -> None:
-    anyio.run(_run, slot, check, registry.make(slot, name))
+    anyio.run(_run, slot, check, partial(registry.make, slot, name))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_declared_engine_keeps_the_contract(slot: Slot, name: str, check: str)
 def test_a_scripted_engine_that_takes_its_time_keeps_the_contract(
     slot: Slot, make: Callable[..., Engine], check: str
 ) -> None:
-    virtual_time.run(_run, slot, check, make(scenario=UNHURRIED))
+    virtual_time.run(_run, slot, check, partial(make, scenario=UNHURRIED))
 
 
 class Plain:
@@ -513,7 +516,7 @@ CALL = WrittenCall(0, "get_weather", "{}", final=True)
 
 
 @pytest.mark.parametrize(
-    ("engine", "slot", "check", "complaint"),
+    ("make", "slot", "check", "complaint"),
     [
         (OutOfRange, "voice_detector", "gives one probability per frame", "between 0 and 1"),
         (OnePerArray, "voice_detector", "gives one probability per frame", "gave .1, 1, 1, 1. p"),
@@ -524,7 +527,7 @@ CALL = WrittenCall(0, "get_weather", "{}", final=True)
             "hears the same however frames are gathered",
             "frames one by one gave other",
         ),
-        (Smoothing, "voice_detector", "keeps streams apart", "stream gave"),
+        (Smoothing, "voice_detector", "keeps streams apart", "the same input gave"),
         (Gathering, "voice_detector", "does not wait for more", "before the second comes"),
         (Unnamed, "transcriber", "says its version", "`version` is empty"),
         (SharedBuffer, "transcriber", "keeps streams apart", "beside another stream"),
@@ -634,7 +637,7 @@ CALL = WrittenCall(0, "get_weather", "{}", final=True)
     ],
 )
 def test_an_engine_that_breaks_a_promise_is_caught(
-    engine: Callable[[], Engine], slot: Slot, check: str, complaint: str
+    make: Callable[[], Engine], slot: Slot, check: str, complaint: str
 ) -> None:
     with pytest.raises((Nonconformance, EngineFailure, IndexError), match=complaint):
-        virtual_time.run(_run, slot, check, engine())
+        virtual_time.run(_run, slot, check, make)

@@ -501,6 +501,7 @@ class TestToml:
             ("[[turn]]\npause_ms = 'x'", r"turn\[0\]\.pause_ms: Expected `int`, got `str`"),
             ("[speech]\npace = -1", r"speech\.pace: Expected `float` >= 0"),
             ("[[turn]]\n[[turn]]\nhears = '('", r"turn\[1\]: `hears` has to be a regular expr"),
+            ("[[turn]]\nafter_call = '*'", r"turn\[0\]: `after_call` has to be a regular"),
             ("[[heard]]\nprompt = '['", r"heard\[0\]: `prompt` has to be a regular expression"),
             ("[[turn]\n", r"not TOML: .*line 1"),
         ],

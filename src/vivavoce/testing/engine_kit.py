@@ -151,7 +151,6 @@ async def _says_its_version(engine: Engine) -> None:
 async def _keeps_streams_apart(rig: _Rig, engine: Any) -> None:
     one = await _expect(rig, engine, rig.one)
     other = await _expect(rig, engine, rig.other)
-    await one.hold(engine, "after a stream about something else")
     complaints: list[Nonconformance] = []
 
     async def hold(expectation: _Expectation) -> None:
