@@ -2,10 +2,11 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
-
 from dialect_wire import added, created, decoded, updated
+
 from vivavoce.core.commands import (
     AppendAudio,
     CancelResponse,
@@ -331,7 +332,7 @@ def test_the_assistants_text_has_its_own_type_in_each_dialect(strict: bool) -> N
 @BOTH
 @pytest.mark.parametrize("call_id", [None, "call_1"])
 def test_a_function_call_may_come_without_a_call_id(dialect: Dialect, call_id: str | None) -> None:
-    named = {"call_id": call_id} if call_id else {}
+    named: dict[str, Any] = {"call_id": call_id} if call_id else {}
 
     command = added(dialect, type="function_call", name="f", arguments="{}", **named)
 
@@ -345,7 +346,9 @@ def test_the_output_of_a_function_goes_after_the_item_that_is_named(dialect: Dia
 
     command = decoded(dialect, event)
 
-    assert command == CreateItem(item=FunctionCallOutput("o", "call_1", "3"), previous_item_id="root")
+    assert command == CreateItem(
+        item=FunctionCallOutput("o", "call_1", "3"), previous_item_id="root"
+    )
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -1,0 +1,447 @@
+"""What is taken although it is not the dialect's own; classes cite README section 5 by number.
+
+Each has its counterpart in strict mode, which refuses as the real service does.
+"""
+
+import json
+
+import pytest
+from dialect_wire import added, created, decoded, refused, refused_update, updated
+
+from vivavoce.core.commands import CreateResponse, UpdateSession
+from vivavoce.core.errors import Refusal
+from vivavoce.core.items import InputText, Message, OutputText
+from vivavoce.core.settings import (
+    AudioFormat,
+    AudioInputUpdate,
+    AudioOutputUpdate,
+    FunctionTool,
+    NamedTool,
+    ServerVad,
+    SessionUpdate,
+    Transcription,
+)
+from vivavoce.dialects.api import Dialect, codec
+from vivavoce.dialects.refusals import unknown
+
+BOTH = pytest.mark.parametrize("dialect", ["ga", "preview"])
+
+
+class TestRule1NoTypeOfSession:
+    def test_the_type_is_the_sessions_own(self) -> None:
+        assert updated("ga", instructions="x") == SessionUpdate(instructions="x")
+
+    def test_strict_mode_misses_it(self) -> None:
+        refusal = refused_update("ga", strict=True, instructions="x")
+
+        assert (refusal.code, refusal.param) == ("missing_required_parameter", "session.type")
+
+
+class TestRule2UnknownKeys:
+    def test_a_misspelt_key_is_passed_over(self) -> None:
+        detection = {"type": "server_vad", "threshold": 0.5, "create_responese": True}
+
+        update = updated("ga", audio={"input": {"turn_detection": detection}})
+
+        assert update.input.turn_detection == ServerVad()
+
+    @BOTH
+    def test_a_key_is_told_once_a_connection_by_its_path(self, dialect: Dialect) -> None:
+        ignored: list[str] = []
+        one = codec(dialect, on_ignored=ignored.append)
+        tools = [{"type": "function", "name": "f", "strict": True}]
+        event = {"type": "session.update", "session": {"tools": tools, "colour": "red"}}
+
+        for _ in range(2):
+            one.decode(json.dumps(event))
+
+        assert ignored == ["session.colour", "session.tools[0].strict"] or ignored == [
+            "session.tools[0].strict",
+            "session.colour",
+        ]
+
+    def test_only_so_many_keys_are_told(self) -> None:
+        ignored: list[str] = []
+        one = codec("ga", on_ignored=ignored.append)
+        session = {f"k{n}{'x' * 1000}": n for n in range(1000)}
+
+        one.decode(json.dumps({"type": "session.update", "session": session}))
+
+        assert len(ignored) == 64
+        assert {len(path) for path in ignored} == {200}
+
+    def test_the_path_is_the_one_that_was_sent(self) -> None:
+        ignored: list[str] = []
+        session = {"turn_detection": {"type": "server_vad", "colour": "red"}}
+
+        codec("preview", on_ignored=ignored.append).decode(
+            json.dumps({"type": "session.update", "session": session})
+        )
+
+        assert ignored == ["session.turn_detection.colour"]
+
+    @pytest.mark.parametrize(
+        ("dialect", "event", "param"),
+        [
+            ("ga", {"type": "session.update", "session": {"a": 1}}, "session.a"),
+            ("ga", {"type": "session.update", "session": {"modalities": []}}, "session.modalities"),
+            (
+                "ga",
+                {"type": "session.update", "session": {"temperature": 1}},
+                "session.temperature",
+            ),
+            (
+                "ga",
+                {"type": "session.update", "session": {"audio": {"input": {"b": 1}}}},
+                "session.audio.input.b",
+            ),
+            ("ga", {"type": "response.create", "response": {"commit": True}}, "response.commit"),
+            (
+                "preview",
+                {"type": "session.update", "session": {"audio": {}}},
+                "session.audio",
+            ),
+            ("preview", {"type": "session.update", "session": {"prompt": None}}, "session.prompt"),
+            (
+                "preview",
+                {"type": "response.create", "response": {"prompt": "x"}},
+                "response.prompt",
+            ),
+            (
+                "preview",
+                {
+                    "type": "session.update",
+                    "session": {"turn_detection": {"idle_timeout_ms": 9000}},
+                },
+                "session.turn_detection.idle_timeout_ms",
+            ),
+            (
+                "preview",
+                {
+                    "type": "conversation.item.create",
+                    "item": {
+                        "role": "user",
+                        "content": [{"type": "input_text", "text": "", "x": 1}],
+                    },
+                },
+                "item.content[0].x",
+            ),
+            ("ga", {"type": "input_audio_buffer.append", "audio": "", "x": 1}, "x"),
+            ("ga", {"type": "input_audio_buffer.commit", "x": 1}, "x"),
+        ],
+    )
+    def test_strict_mode_refuses_it(self, dialect: Dialect, event: object, param: str) -> None:
+        refusal = refused(dialect, event, strict=True)
+
+        assert refusal == unknown(param)
+        assert refusal.message == f"Unknown parameter: '{param}'."
+
+
+class TestRule3OldFieldsOfResponses:
+    def test_preview_commits_and_cancels_first(self) -> None:
+        response = {"commit": True, "cancel_previous": True, "instructions": "x"}
+        event = {"event_id": None, "type": "response.create", "response": response}
+
+        assert decoded("preview", event) == CreateResponse(
+            instructions="x", commit=True, cancel_previous=True
+        )
+
+    def test_in_ga_they_were_removed(self) -> None:
+        assert created("ga", commit=True, cancel_previous=True) == CreateResponse()
+
+
+class TestRule4PlainTextPrompt:
+    def test_it_is_one_more_message_of_the_user_for_this_response(self) -> None:
+        command = created("preview", prompt="What is the capital of France?")
+
+        said = Message("", "user", (InputText("What is the capital of France?"),))
+        assert command == CreateResponse(extra=(said,))
+
+    def test_it_comes_besides_the_listed_items(self) -> None:
+        listed = {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+
+        command = created("preview", prompt="x", input=[listed])
+
+        assert command.input == (Message("", "user", (InputText("Hi"),)),)
+        assert command.extra == (Message("", "user", (InputText("x"),)),)
+
+    def test_a_stored_prompt_is_none(self) -> None:
+        assert created("preview", prompt={"id": "p"}) == CreateResponse()
+
+
+class TestRule5TurnDetectionNone:
+    @BOTH
+    def test_it_is_no_turn_detection(self, dialect: Dialect) -> None:
+        assert updated(dialect, turn_detection={"type": "none"}).input.turn_detection is None
+
+    def test_strict_mode_refuses_it(self) -> None:
+        refusal = refused_update("preview", strict=True, turn_detection={"type": "none"})
+
+        assert refusal.param == "session.turn_detection.type"
+        assert (
+            refusal.message
+            == "Invalid value: 'none'. Supported values are: 'server_vad', 'semantic_vad'."
+        )
+
+
+class TestRule6Hyphens:
+    @pytest.mark.parametrize(
+        ("name", "coded"), [("g711-ulaw", "audio/pcmu"), ("g711-alaw", "audio/pcma")]
+    )
+    def test_they_are_underscores(self, name: str, coded: str) -> None:
+        assert updated("preview", output_audio_format=name).output.format == AudioFormat(coded)  # type: ignore[arg-type]
+
+    def test_strict_mode_refuses_them(self) -> None:
+        refusal = refused_update("preview", strict=True, input_audio_format="g711-ulaw")
+
+        assert refusal.param == "session.input_audio_format"
+
+
+class TestRule7ToolChoice:
+    @BOTH
+    @pytest.mark.parametrize(
+        "choice",
+        [
+            {"type": "function", "name": "f"},
+            {"type": "function", "function": {"name": "f"}},
+            {"type": "function", "function": "f"},
+        ],
+    )
+    def test_the_function_is_found_wherever_it_is_named(
+        self, dialect: Dialect, choice: object
+    ) -> None:
+        assert updated(dialect, tool_choice=choice).tool_choice == NamedTool("f")
+        assert created(dialect, tool_choice=choice).tool_choice == NamedTool("f")
+
+    def test_strict_mode_knows_one_form(self) -> None:
+        choice = {"type": "function", "function": "f"}
+
+        refusal = refused_update("ga", strict=True, type="realtime", tool_choice=choice)
+
+        assert refusal.param == "session.tool_choice.function"
+
+
+class TestRule8ToolsOfChatCompletions:
+    @BOTH
+    def test_the_inner_object_is_the_tool(self, dialect: Dialect) -> None:
+        tool = {"type": "function", "function": {"name": "f", "description": "d", "strict": True}}
+
+        assert updated(dialect, tools=[tool]).tools == (FunctionTool("f", "d"),)
+
+    def test_strict_mode_refuses_it(self) -> None:
+        tool = {"type": "function", "function": {"name": "f"}}
+
+        refusal = refused_update("ga", strict=True, type="realtime", tools=[tool])
+
+        assert refusal.param == "session.tools[0].function"
+
+
+class TestRule9TheOtherDialectsFields:
+    def test_preview_fields_are_taken_in_ga(self) -> None:
+        update = updated(
+            "ga",
+            modalities=["text"],
+            voice="echo",
+            speed=1.2,
+            input_audio_format="g711_ulaw",
+            output_audio_format="g711_alaw",
+            input_audio_transcription={"model": "whisper-1"},
+            input_audio_noise_reduction=None,
+            turn_detection=None,
+            max_response_output_tokens=5,
+            temperature=0.8,
+        )
+
+        assert update == SessionUpdate(
+            output_modality="text",
+            max_output_tokens=5,
+            input=AudioInputUpdate(
+                format=AudioFormat("audio/pcmu"),
+                transcription=Transcription("whisper-1"),
+                noise_reduction=None,
+                turn_detection=None,
+            ),
+            output=AudioOutputUpdate(format=AudioFormat("audio/pcma"), voice="echo", speed=1.2),
+        )
+
+    def test_ga_fields_are_taken_in_preview(self) -> None:
+        update = updated(
+            "preview",
+            type="realtime",
+            output_modalities=["audio"],
+            max_output_tokens=5,
+            audio={
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": 24000},
+                    "turn_detection": {"type": "server_vad", "idle_timeout_ms": 6000},
+                },
+                "output": {"voice": "echo"},
+            },
+            truncation="disabled",
+            parallel_tool_calls=True,
+        )
+
+        assert update == SessionUpdate(
+            type="realtime",
+            output_modality="audio",
+            max_output_tokens=5,
+            input=AudioInputUpdate(format=AudioFormat(), turn_detection=ServerVad()),
+            output=AudioOutputUpdate(voice="echo"),
+        )
+
+    def test_a_response_takes_them_as_well(self) -> None:
+        preview = {"modalities": ["text"], "voice": "ash", "output_audio_format": "pcm16"}
+        ga = {
+            "output_modalities": ["text"],
+            "audio": {"output": {"voice": "ash", "format": {"type": "audio/pcm"}}},
+        }
+
+        asked = CreateResponse(output_modality="text", voice="ash", format=AudioFormat())
+        assert created("ga", **preview) == created("preview", **ga) == asked  # type: ignore[arg-type]
+
+    def test_the_dialects_own_field_goes_first(self) -> None:
+        audio = {"output": {"voice": "cedar"}}
+
+        assert updated("ga", voice="echo", audio=audio).output.voice == "cedar"
+        assert updated("preview", voice="echo", audio=audio).output.voice == "echo"
+
+    def test_a_fault_is_named_as_the_field_was_sent(self) -> None:
+        assert refused_update("ga", speed=9).param == "session.speed"
+        assert refused_update("preview", audio={"output": {"speed": 9}}).param == (
+            "session.audio.output.speed"
+        )
+
+    def test_items_to_answer_have_an_older_name(self) -> None:
+        item = {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+
+        command = created("preview", input_items=[item], append_input_items=[item])
+
+        assert command == CreateResponse(input=(Message("", "user", (InputText("Hi"),)),))
+
+
+class TestRule10TranscriptionFieldsBesideTheType:
+    def test_they_are_the_session(self) -> None:
+        event = {
+            "type": "transcription_session.update",
+            "event_id": "e",
+            "input_audio_format": "pcm16",
+            "turn_detection": {"type": "none"},
+        }
+
+        assert decoded("preview", event) == UpdateSession(
+            event_id="e",
+            update=SessionUpdate(
+                type="transcription",
+                input=AudioInputUpdate(format=AudioFormat(), turn_detection=None),
+            ),
+            as_transcription=True,
+        )
+
+    def test_strict_mode_wants_them_inside(self) -> None:
+        event = {"type": "transcription_session.update"}
+
+        assert refused("preview", event, strict=True).param == "session"
+
+
+class TestRule11TranscriptionSessionsInGa:
+    def test_the_update_is_taken(self) -> None:
+        event = {"type": "transcription_session.update", "session": {"turn_detection": None}}
+
+        assert decoded("ga", event) == decoded("preview", event)
+
+    def test_strict_mode_does_not_know_it(self) -> None:
+        event = {"type": "transcription_session.update", "session": {}}
+
+        assert refused("ga", event, strict=True).param == "type"
+
+
+class TestRule12TrailingCommas:
+    @BOTH
+    def test_a_comma_before_a_closing_bracket_is_passed_over(self, dialect: Dialect) -> None:
+        frame = (
+            '{"type": "conversation.item.create", "item": {"role": "user", "content": ['
+            '{"type": "input_text", "text": "a \\", ] b, }",}, \n ], }, }'
+        )
+
+        command = codec(dialect).decode(frame)
+
+        assert command == added(
+            dialect, role="user", content=[{"type": "input_text", "text": 'a ", ] b, }'}]
+        )
+
+    @pytest.mark.parametrize("frame", ['{"type": "x",, }', '{"type": "x}', '{"a": "\\', "[1,2,"])
+    def test_what_is_broken_otherwise_stays_so(self, frame: str) -> None:
+        with pytest.raises(Refusal) as caught:
+            codec("ga").decode(frame)
+
+        assert (caught.value.code, caught.value.param) == ("invalid_event", None)
+
+    def test_strict_mode_refuses_it(self) -> None:
+        with pytest.raises(Refusal) as caught:
+            codec("ga", strict=True).decode('{"type": "response.create",}')
+
+        assert caught.value.code == "invalid_event"
+
+
+class TestRule13Modalities:
+    @BOTH
+    @pytest.mark.parametrize("sent", [["audio"], ["text", "audio"], ["audio", "text"]])
+    def test_whatever_speaks_speaks(self, dialect: Dialect, sent: list[str]) -> None:
+        assert updated(dialect, modalities=sent).output_modality == "audio"
+        assert created(dialect, output_modalities=sent).output_modality == "audio"
+
+    def test_strict_preview_wants_both_or_text(self) -> None:
+        refusal = refused_update("preview", strict=True, modalities=["audio"])
+
+        assert refusal.param == "session.modalities"
+        assert refusal.message == (
+            "Invalid modalities: ['audio']. "
+            "Supported combinations are: ['text'] and ['audio', 'text']."
+        )
+
+    def test_strict_ga_wants_one(self) -> None:
+        both = ["text", "audio"]
+        refusal = refused_update("ga", strict=True, type="realtime", output_modalities=both)
+
+        assert refusal.param == "session.output_modalities"
+        assert "Supported combinations are: ['text'] and ['audio']." in refusal.message
+
+    @BOTH
+    def test_none_at_all_is_refused(self, dialect: Dialect) -> None:
+        assert refused_update(dialect, modalities=[]).param == "session.modalities"
+
+
+@BOTH
+def test_rule_14_the_model_is_ignored_silently(dialect: Dialect) -> None:
+    ignored: list[str] = []
+    frame = json.dumps({"type": "session.update", "session": {"model": "x"}})
+
+    command = codec(dialect, on_ignored=ignored.append).decode(frame)
+
+    assert command == UpdateSession(update=SessionUpdate())
+    assert ignored == []
+
+
+class TestRule15TextOfTheAssistant:
+    @BOTH
+    @pytest.mark.parametrize("kind", ["text", "output_text"])
+    def test_both_spellings_are_taken(self, dialect: Dialect, kind: str) -> None:
+        command = added(dialect, role="assistant", content=[{"type": kind, "text": "Hi."}])
+
+        assert command.item == Message("", "assistant", (OutputText("Hi."),))
+
+    @BOTH
+    def test_but_not_for_the_user(self, dialect: Dialect) -> None:
+        item = {"role": "user", "content": [{"type": "text", "text": "Hi."}]}
+
+        refusal = refused(dialect, {"type": "conversation.item.create", "item": item})
+
+        assert refusal.param == "item.content[0].type"
+
+    @pytest.mark.parametrize(("dialect", "kind"), [("ga", "text"), ("preview", "output_text")])
+    def test_strict_mode_knows_one(self, dialect: Dialect, kind: str) -> None:
+        item = {"role": "assistant", "type": "message", "content": [{"type": kind, "text": "Hi."}]}
+
+        refusal = refused(dialect, {"type": "conversation.item.create", "item": item}, strict=True)
+
+        assert refusal.param == "item.content[0].type"
