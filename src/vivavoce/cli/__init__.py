@@ -4,9 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from vivavoce import __version__
 
+COMMANDS = ("serve", "talk", "check", "bench")
 DESCRIPTION = """\
 The Realtime API for speech and audio as software you run yourself.
 
@@ -28,11 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"vivavoce {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    from vivavoce.cli import bench, check, serve, talk
-
-    for command in (serve, talk, check, bench):
-        command.add_to(commands)
-    options = parser.parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # Only the command that is meant is imported: the server's start does not pay for the others.
+    for command in arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS:
+        import_module(f"vivavoce.cli.{command}").add_to(commands)
+    options = parser.parse_args(arguments)
     if "run" not in options:
         parser.print_help()
         return 2

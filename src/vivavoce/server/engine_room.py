@@ -17,6 +17,7 @@ from vivavoce.config import EngineChoice, RecipePlan
 from vivavoce.engines import registry
 from vivavoce.engines.registry import EngineUnavailable, Slot
 from vivavoce.runtime.recipe import Recipe
+from vivavoce.server.health import EngineReport
 
 log = structlog.get_logger("vivavoce.engines")
 
@@ -48,15 +49,10 @@ class EngineRoom:
                     self._placed[key] = _place(slot, choice)
         self._settled = anyio.Event()
 
-    @property
-    def ready(self) -> bool:
-        """Whether every engine is warm."""
-        return all(placed.state == "ready" for placed in self._placed.values())
-
-    def status(self) -> list[dict[str, str]]:
+    def report(self) -> list[EngineReport]:
         """How each engine is, for whoever asks whether the server is ready."""
         return [
-            {"slot": each.slot, "engine": each.name, "state": each.state, "detail": each.detail}
+            EngineReport(each.slot, each.name, each.detail, each.state)
             for each in self._placed.values()
         ]
 
@@ -80,21 +76,33 @@ class EngineRoom:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["EngineRoom"]:
-        """Load everything in the background; leaving lets go of everything."""
+        """Load everything; leaving lets go of everything.
+
+        EngineUnavailable if no recipe is whole; with one that is, the server has work to do.
+        """
         async with anyio.create_task_group() as tasks:
             closing = anyio.Event()
             for placed in self._placed.values():
-                if placed.engine is not None:
+                if placed.state == "loading":
                     tasks.start_soon(self._keep, placed, closing)
-            self._settle()
             try:
+                self._settle()
+                await self._settled.wait()
+                self._require_a_recipe()
                 yield self
             finally:
                 closing.set()
 
-    async def settled(self) -> None:
-        """Wait until every engine is ready or has failed."""
-        await self._settled.wait()
+    def _require_a_recipe(self) -> None:
+        failures = []
+        for name in self._plans:
+            try:
+                self.recipe(name)
+            except EngineUnavailable as unavailable:
+                failures.append(str(unavailable))
+            else:
+                return
+        raise EngineUnavailable("; ".join(dict.fromkeys(failures)))
 
     async def _keep(self, placed: Placed, closing: anyio.Event) -> None:
         """Enter one engine, hold it until the end, leave it."""

@@ -1,0 +1,80 @@
+"""`vivavoce check`: every engine made to do a little of its work."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from vivavoce.config import ConfigError, load
+from vivavoce.deployments import Deployments
+from vivavoce.engines.registry import Record, records
+from vivavoce.engines.self_check import examine
+
+MARKS = {"enabled": ("ok", "green"), "disabled": ("off", "dim")}
+
+DESCRIPTION = """\
+Look at every engine that is installed: load it, have it do a little of its work, and say what came
+of it, or what to do. Exit status 1 if any that is enabled does not work.
+"""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "check",
+        help="look at every engine, and say what to do",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, help="check this configuration too")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, and print what was found."""
+    try:
+        config = load({"config": options.config}, os.environ)
+        deployments = Deployments(config)
+    except ConfigError as wrong:
+        sys.stderr.write(f"vivavoce check: {wrong}\n")
+        return 1
+    found = anyio.run(_examine_all, backend_options={"use_uvloop": True})
+    console = Console(highlight=False)
+    console.print(_table(found))
+    for deployment in deployments:
+        console.print(f"[dim]{deployment.name} is answered by {deployment.recipe_name}[/dim]")
+    return 0 if all(record.status in MARKS for record in found) else 1
+
+
+async def _examine_all() -> list[Record]:
+    console = Console(stderr=True)
+    found = []
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True
+    ) as progress:
+        task = progress.add_task("")
+        for record in records():
+            progress.update(task, description=f"{record.slot} {record.name}")
+            found.append(await examine(record))
+    return found
+
+
+def _table(found: list[Record]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "slot", "engine", "from", "what happened"):
+        table.add_column(name, overflow="fold")
+    for record in found:
+        mark, style = MARKS.get(record.status, (record.status, "red"))
+        table.add_row(
+            f"[{style}]{mark}[/{style}]",
+            record.slot.replace("_", " "),
+            record.name,
+            f"{record.distribution} {record.version}",
+            record.detail,
+        )
+    return table
