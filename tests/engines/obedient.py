@@ -35,6 +35,8 @@ def obey(job: Job) -> None:
                 job.reply(b"hanging")
                 while True:
                     signal.pause()
+            case [b"pid"]:
+                job.reply(b"%d" % os.getpid())
             case [b"print"]:
                 sys.stdout.write("on standard output")
                 sys.stdout.flush()

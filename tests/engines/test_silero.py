@@ -18,7 +18,7 @@ from vivavoce.audio.framing import Framer
 from vivavoce.audio.pcm import Pcm
 from vivavoce.audio.resample import Resampler
 from vivavoce.engines.api import EngineFailure, Frames, VoiceDetector
-from vivavoce.engines.silero import BATCH, Silero, SileroModel, read_tensors, weights_file
+from vivavoce.engines.silero import BATCH, SHARE, Silero, SileroModel, read_tensors, weights_file
 
 VOICES = [
     "harvard_1",
@@ -60,10 +60,16 @@ def model() -> SileroModel:
     return SileroModel(read_tensors(weights_file().read_bytes()))
 
 
-def alone(frames: Frames) -> list[float]:
+def alone(frames: Frames, *, context: bool = True) -> list[float]:
     """The probabilities of one stream by the bare model, a frame at a time."""
-    memory, silero = np.zeros((1, 320), np.float32), model()
-    return [silero.step(frame[None], memory)[0] for frame in frames]
+    state, silero, said = np.zeros((1, 256), np.float32), model(), []
+    padded = np.concatenate([np.zeros(64, np.float32), frames.ravel()])
+    for number in range(len(frames)):
+        heard = padded[512 * number : 512 * number + 576].copy()
+        if not context:
+            heard[:64] = 0
+        said += silero.recall(silero.encode(heard[None]), state)
+    return said
 
 
 def reference(frames: Frames) -> NDArray[np.float64]:
@@ -79,8 +85,9 @@ async def each(arrays: Iterable[Frames]) -> AsyncIterator[Frames]:
 
 
 async def heard(silero: VoiceDetector, arrays: Iterable[Frames]) -> list[tuple[float, ...]]:
-    async with aclosing(silero.detect(each(arrays))) as stream:
-        return [probabilities async for probabilities in stream]
+    with anyio.fail_after(30):  # rather than hang, should the worker have died
+        async with aclosing(silero.detect(each(arrays))) as stream:
+            return [probabilities async for probabilities in stream]
 
 
 @pytest.mark.shared
@@ -118,10 +125,7 @@ async def test_a_frame_is_heard_with_the_64_samples_before_it(shared: Path) -> N
     """Silence in their place shifts decisions; were the frame fed alone, none would be a voice."""
     frames = frames_of(shared / "audio" / "jfk.wav")
     expected = reference(frames)
-    memory, silero, forgetful = np.zeros((1, 320), np.float32), model(), []
-    for frame in frames:
-        memory[:, -64:] = 0
-        forgetful += silero.step(frame[None], memory)
+    forgetful = alone(frames, context=False)
 
     async with Silero() as engine:
         [said] = await heard(engine, [frames])
@@ -167,11 +171,11 @@ async def test_any_chunking_is_answered_array_by_array_with_the_same_probabiliti
 @pytest.mark.anyio
 async def test_many_streams_at_once_are_each_heard_as_if_alone() -> None:
     """More streams than fit one step, of different lengths, in different chunks."""
-    streams = [hum(1 + number % 7, number) for number in range(BATCH + 20)]
+    streams = [hum(1 + number % 19, number) for number in range(BATCH + 20)]
     answers: dict[int, list[tuple[float, ...]]] = {}
 
     async def listen(number: int) -> None:
-        cuts = [*range(0, len(streams[number]), 1 + number % 3), len(streams[number])]
+        cuts = [*range(0, len(streams[number]), 1 + number % 11), len(streams[number])]
         arrays = [streams[number][a:b] for a, b in pairwise(cuts)]
         answers[number] = await heard(silero, arrays)
 
@@ -184,20 +188,20 @@ async def test_many_streams_at_once_are_each_heard_as_if_alone() -> None:
 
 
 class HeldModel:
-    """Stands in for the model's step: says how many frames each step has, and waits to be let go."""
+    """Holds every step up until it is let go, and knows how many frames each step had."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.entered, self.let_go = threading.Semaphore(0), threading.Semaphore(0)
         self.sizes: list[int] = []
-        step = SileroModel.step
+        encode = SileroModel.encode
 
-        def held(silero: SileroModel, frames: Frames, memory: Frames) -> list[float]:
+        def held(silero: SileroModel, frames: Frames) -> Frames:
             self.sizes.append(len(frames))
             self.entered.release()
             self.let_go.acquire()
-            return step(silero, frames, memory)
+            return encode(silero, frames)
 
-        monkeypatch.setattr(SileroModel, "step", held)
+        monkeypatch.setattr(SileroModel, "encode", held)
 
     async def under_way(self) -> None:
         await anyio.to_thread.run_sync(self.entered.acquire)
@@ -217,7 +221,7 @@ async def test_what_waits_is_stepped_together(monkeypatch: pytest.MonkeyPatch) -
         await anyio.wait_all_tasks_blocked()
         held.release()
 
-    assert held.sizes == [1, 3, 2, 1]
+    assert held.sizes == [1, 1 + 2 + 3]
 
 
 @pytest.mark.anyio
@@ -228,19 +232,19 @@ async def test_a_long_stretch_does_not_keep_a_newcomer_waiting(
     answered: list[str] = []
 
     async def listen(name: str, count: int) -> None:
-        await heard(silero, [hum(count, count)])
+        await heard(silero, [np.zeros((count, 512), np.float32)])
         answered.append(name)
 
     async with Silero() as silero, anyio.create_task_group() as listeners:
         for _ in range(2 * BATCH):
-            listeners.start_soon(listen, "long", 6)
+            listeners.start_soon(listen, "long", 5 * SHARE)
         await held.under_way()
         listeners.start_soon(listen, "short", 1)
         await anyio.wait_all_tasks_blocked()
         held.release()
 
     assert answered == ["short", *["long"] * 2 * BATCH]
-    assert sum(held.sizes) == 2 * BATCH * 6 + 1
+    assert sum(held.sizes) == 2 * BATCH * 5 * SHARE + 1
 
 
 @pytest.mark.anyio
@@ -261,10 +265,10 @@ async def test_a_stream_that_is_cancelled_leaves_at_once_and_disturbs_no_other(
                 listeners.start_soon(stay)
                 await anyio.wait_all_tasks_blocked()
                 leaving.cancel()
-        assert held.sizes == [1]  # it left while its step was still going on
+        assert held.sizes == [SHARE]  # it left while its step was still going on
         held.release()
 
-    assert sum(held.sizes) == 1 + 3  # nothing more was done for the one that left
+    assert sum(held.sizes) == SHARE + 3  # nothing more was done for the one that left
     assert answers == [pytest.approx(alone(hum(3, 1)), rel=0, abs=1e-4)]
 
 
@@ -288,23 +292,23 @@ async def test_a_stream_can_be_closed_while_it_waits_for_audio() -> None:
 async def test_a_step_that_fails_ends_the_streams_in_it_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    step, steps = SileroModel.step, 0
+    encode, steps = SileroModel.encode, 0
 
-    def flawed(silero: SileroModel, frames: Frames, memory: Frames) -> list[float]:
+    def flawed(silero: SileroModel, frames: Frames) -> Frames:
         nonlocal steps
         steps += 1
         if steps == 2:
             raise FloatingPointError("a cosmic ray")
-        return step(silero, frames, memory)
+        return encode(silero, frames)
 
-    monkeypatch.setattr(SileroModel, "step", flawed)
+    monkeypatch.setattr(SileroModel, "encode", flawed)
     async with Silero() as silero:
         with pytest.raises(EngineFailure, match="voice detection failed") as failure:
-            await heard(silero, [hum(3, 1)])
+            await heard(silero, [hum(3 * SHARE, 1)])
         [said] = await heard(silero, [hum(3, 2)])
 
     assert isinstance(failure.value.__cause__, FloatingPointError)
-    assert steps == 2 + 3
+    assert steps == 2 + 1
     assert len(said) == 3
 
 
@@ -329,7 +333,7 @@ async def test_when_the_engine_is_closed_the_streams_under_way_fail(
 
     async def listen(silero: Silero) -> None:
         try:
-            await heard(silero, [hum(5, 1)])
+            await heard(silero, [hum(2 * SHARE, 1)])
         except EngineFailure as failure:
             failures.append(failure.message)
 

@@ -21,6 +21,11 @@ class Pcm(msgspec.Struct, frozen=True):
         return np.frombuffer(self.data, "<i2")
 
     @property
+    def floats(self) -> NDArray[np.float32]:
+        """The samples as a float32 array of shape [n], from -1 to 1."""
+        return self.samples * np.float32(1 / 32768)
+
+    @property
     def count(self) -> int:
         """How many whole samples there are."""
         return len(self.data) // 2
