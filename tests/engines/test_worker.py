@@ -147,9 +147,8 @@ async def test_the_death_of_a_worker_fails_its_job_and_another_takes_its_place()
 
 async def test_a_worker_killed_at_work_disturbs_no_other() -> None:
     async with pool(size=2) as workers, workers.lease() as doomed, workers.lease() as other:
-        await doomed.send(b"%d" % os.getpid())
-        await anext(doomed)
-        os.kill(workers.process_ids[0], signal.SIGKILL)
+        await doomed.send(b"pid")
+        os.kill(int(await anext(doomed)), signal.SIGKILL)
         with pytest.raises(EngineFailure, match="signal 9"):
             await anext(doomed)
         with pytest.raises(EngineFailure, match="signal 9"):
@@ -273,6 +272,25 @@ def exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_a_pool_that_was_left_lets_nobody_wait() -> None:
+    async with pool() as workers:
+        pass
+
+    with pytest.raises(EngineFailure, match="Echo has been stopped"):
+        await ask(workers, b"x")
+
+
+async def test_no_descriptor_is_left_open() -> None:
+    async with pool():
+        pass
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        async with pool() as workers:
+            await ask(workers, b"x")
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 async def test_cancelling_whoever_has_the_pool_ends_its_processes() -> None:
