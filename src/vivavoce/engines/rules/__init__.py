@@ -1,0 +1,1 @@
+"""What the built-in responder goes by: pure pieces, the same words for the same conversation."""
