@@ -1,6 +1,5 @@
 """A running server for tests: real sockets on a free loopback port."""
 
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -62,9 +61,3 @@ def running_in_thread(
         portal.wrap_async_context_manager(serving()) as address,
     ):
         yield address
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -1,0 +1,167 @@
+"""Model or deployment name -> which engines, and what its sessions have by default.
+
+Out of the box the four names that clients know are there, all answered by the embedded recipe, or by
+a scenario where the operator gave one. A table of the configuration changes one of them or adds
+another. A dated name (`gpt-realtime-2025-08-28`) means the deployment without the date.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
+from vivavoce.core.settings import (
+    AudioInputUpdate,
+    AudioOutputUpdate,
+    SemanticVad,
+    ServerVad,
+    SessionUpdate,
+    TurnDetection,
+)
+
+DEFAULT_NAME = "gpt-realtime"
+DEFAULT_NAMES = (
+    "gpt-4o-realtime-preview",
+    "gpt-4o-mini-realtime-preview",
+    "gpt-realtime",
+    "gpt-realtime-mini",
+)
+DATE = re.compile(r"-20\d\d-\d\d-\d\d$")
+TURN_DETECTIONS: dict[str, type[TurnDetection]] = {
+    "server_vad": ServerVad,
+    "semantic_vad": SemanticVad,
+}
+
+
+class Deployment(Struct, frozen=True):
+    """What answers to a name. *defaults* hold until the client says otherwise."""
+
+    name: str
+    model: str
+    recipe_name: str
+    recipe: RecipePlan
+    aliases: tuple[str, ...] = ()
+    defaults: SessionUpdate = SessionUpdate()
+
+
+class UnknownDeployment(Exception):  # noqa: N818 - what the client is told
+    """Nothing answers to that name; the message lists what exists."""
+
+    def __init__(self, name: str | None, names: tuple[str, ...]) -> None:
+        asked = f"There is no deployment or model {name!r}" if name else "No model was named"
+        super().__init__(f"{asked}. There are: {', '.join(names)}.")
+        self.name = name
+        self.names = names
+
+
+class Deployments:
+    """Everything that answers, by name."""
+
+    def __init__(self, config: Config) -> None:
+        """Read the tables of *config*; ConfigError if they do not fit together."""
+        self._strict = config.strict
+        recipes = _built_in(config.scenario) | config.recipes
+        default_recipe = "embedded" if config.scenario is None else "scripted"
+        plans = {name: DeploymentPlan() for name in DEFAULT_NAMES} | config.deployments
+        self._by_name = {
+            name: _deployment(name, plan, plan.recipe or default_recipe, recipes)
+            for name, plan in plans.items()
+        }
+        self._aliases = _aliases(self._by_name)
+
+    def __iter__(self) -> Iterator[Deployment]:
+        return iter(self._by_name.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What can be asked for, without the other names of the same."""
+        return tuple(self._by_name)
+
+    @property
+    def default(self) -> Deployment:
+        """The one that answers where none was named."""
+        return self._by_name[DEFAULT_NAME]
+
+    def find(self, name: str | None) -> Deployment:
+        """The one that answers to *name*; without a name the default one, in strict mode nobody."""
+        if not name and not self._strict:
+            return self.default
+        for spelling in (name or "", DATE.sub("", name or "")):
+            spelt = self._aliases.get(spelling, spelling)
+            if spelt in self._by_name:
+                return self._by_name[spelt]
+        raise UnknownDeployment(name, self.names)
+
+
+def _built_in(scenario: Path | None) -> dict[str, RecipePlan]:
+    options: dict[str, object] = {} if scenario is None else {"scenario": str(scenario)}
+    scripted = EngineChoice("scripted", options)
+    return {
+        "embedded": RecipePlan(),
+        "scripted": RecipePlan(transcriber=scripted, language_model=scripted, synthesiser=scripted),
+    }
+
+
+def _deployment(
+    name: str, plan: DeploymentPlan, recipe_name: str, recipes: dict[str, RecipePlan]
+) -> Deployment:
+    if recipe_name not in recipes:
+        raise ConfigError(
+            f"deployments.{name}.recipe: there is no recipe {recipe_name!r}; "
+            f"there are: {', '.join(recipes)}"
+        )
+    return Deployment(
+        name=name,
+        model=plan.model or name,
+        recipe_name=recipe_name,
+        recipe=recipes[recipe_name],
+        aliases=plan.aliases,
+        defaults=SessionUpdate(
+            instructions=plan.instructions,
+            input=AudioInputUpdate(turn_detection=_turn_detection(name, plan)),
+            output=AudioOutputUpdate(voice=plan.voice),
+        ),
+    )
+
+
+def _turn_detection(name: str, plan: DeploymentPlan) -> Any:  # what an update may hold there
+    where = f"deployments.{name}.turn_detection"
+    match plan.turn_detection:
+        case False:
+            return None
+        case {"type": str(kind), **rest} if kind in TURN_DETECTIONS:
+            return _converted(rest, TURN_DETECTIONS[kind], where)
+        case dict():
+            raise ConfigError(f"{where}.type: has to be one of: {', '.join(TURN_DETECTIONS)}")
+        case _:
+            return UNSET
+
+
+def _converted(
+    table: Mapping[Any, object], kind: type[TurnDetection], where: str
+) -> ServerVad | SemanticVad:
+    for key in table:
+        if key not in kind.__struct_fields__:
+            known = ", ".join(kind.__struct_fields__)
+            raise ConfigError(f"{where}.{key}: no such key; there are: type, {known}")
+    try:
+        return msgspec.convert(table, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {str(error).replace('`', '')}") from None
+
+
+def _aliases(by_name: dict[str, Deployment]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for deployment in by_name.values():
+        for alias in deployment.aliases:
+            other = alias if alias in by_name else found.get(alias)
+            if other is not None:
+                raise ConfigError(
+                    f"deployments.{deployment.name}.aliases: {alias} already means {other}"
+                )
+            found[alias] = deployment.name
+    return found

@@ -1,0 +1,132 @@
+"""Every place in which a client may put its key, and what becomes of a wrong one."""
+
+import msgspec
+import pytest
+
+from vivavoce.server.auth import Identity, credential, identify
+from vivavoce.server.handshake import Handshake, of_scope
+from vivavoce.server.refusals import NO_KEY, WRONG_KEY
+
+KEYS = ("first", "second")
+
+
+def knock(**says: object) -> Handshake:
+    """A handshake that says those things."""
+    return msgspec.convert({"path": "/v1/realtime", **says}, Handshake)
+
+
+PLACES = [
+    {"headers": {"api-key": "second"}},
+    {"query": {"api-key": "second"}},
+    {"headers": {"authorization": "Bearer second"}},
+    {"headers": {"authorization": "bearer  second "}},
+    {"query": {"authorization": "Bearer second"}},
+    {"subprotocols": ["realtime", "openai-insecure-api-key.second"]},
+]
+
+
+@pytest.mark.parametrize("says", PLACES)
+@pytest.mark.parametrize("path", ["/v1/realtime", "/openai/realtime", "/openai/v1/realtime"])
+def test_a_key_is_accepted_in_every_place_on_every_path(says: dict[str, object], path: str) -> None:
+    assert identify(knock(**says, path=path), KEYS) == Identity("key 2")
+
+
+@pytest.mark.parametrize(
+    ("says", "counts"),
+    [
+        (
+            {"headers": {"api-key": "a", "authorization": "Bearer b"}, "query": {"api-key": "c"}},
+            "a",
+        ),
+        ({"headers": {"authorization": "Bearer b"}, "query": {"api-key": "c"}}, "c"),
+        ({"headers": {"authorization": "Bearer b"}, "query": {"authorization": "Bearer d"}}, "b"),
+        (
+            {
+                "query": {"authorization": "Bearer d"},
+                "subprotocols": ["openai-insecure-api-key.e"],
+            },
+            "d",
+        ),
+        ({"headers": {"api-key": ""}, "query": {"api-key": "c"}}, ""),
+        ({}, None),
+    ],
+)
+def test_the_first_place_that_holds_anything_counts(
+    says: dict[str, object], counts: str | None
+) -> None:
+    assert credential(knock(**says)) == counts
+
+
+def test_a_wrong_key_is_not_made_good_by_a_right_one_in_a_later_place() -> None:
+    handshake = knock(headers={"api-key": "wrong", "authorization": "Bearer first"})
+    assert identify(handshake, KEYS) == WRONG_KEY
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"api-key": "firs"}, {"api-key": "first, first"}, {"authorization": "Basic Zmlyc3Q6"}],
+)
+def test_what_is_not_exactly_a_key_is_refused(headers: dict[str, str]) -> None:
+    assert identify(knock(headers=headers), KEYS) == WRONG_KEY
+
+
+def test_no_key_at_all_is_refused_in_other_words() -> None:
+    assert identify(knock(), KEYS) == NO_KEY
+
+
+def test_a_key_beyond_ascii_is_only_wrong() -> None:
+    assert identify(knock(headers={"api-key": "\xe9\udc80"}), KEYS) == WRONG_KEY
+
+
+def test_without_authentication_everybody_is_let_in() -> None:
+    assert identify(knock(), None) == Identity("anybody")
+
+
+def test_a_server_without_keys_lets_nobody_in() -> None:
+    assert identify(knock(headers={"api-key": ""}), ()) == WRONG_KEY
+
+
+def test_a_handshake_is_read_from_its_scope() -> None:
+    scope = {
+        "type": "websocket",
+        "path": "/openai/realtime/",
+        "headers": [(b"Api-Key", b"k"), (b"openai-beta", b"a"), (b"openai-beta", b"realtime=v1")],
+        "query_string": b"Deployment=gpt%2Drealtime&deployment=other&api-key=a+b&empty=",
+        "subprotocols": ["realtime"],
+        "client": ("10.0.0.1", 5),
+    }
+    assert of_scope(scope) == Handshake(
+        path="/openai/realtime",
+        headers={"api-key": "k", "openai-beta": "a, realtime=v1"},
+        query={"deployment": "gpt-realtime", "api-key": "a b", "empty": ""},
+        subprotocols=("realtime",),
+        client="10.0.0.1",
+        is_websocket=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "azure"),
+    [("/openai/realtime", True), ("/openai", True), ("/openaix", False), ("/v1/realtime", False)],
+)
+def test_the_path_says_whose_words_are_used(path: str, azure: bool) -> None:
+    assert Handshake(path).azure is azure
+
+
+def test_a_handshake_shows_no_key() -> None:
+    handshake = knock(headers={"api-key": "hush"}, query={"api-key": "hush"}, subprotocols=["hush"])
+    assert "hush" not in repr(handshake)
+
+
+def test_the_bodies_of_both_families_say_the_same() -> None:
+    assert msgspec.json.decode(WRONG_KEY.body(azure=True)) == {
+        "error": {"code": "401", "message": WRONG_KEY.message}
+    }
+    assert msgspec.json.decode(WRONG_KEY.body(azure=False)) == {
+        "error": {
+            "message": WRONG_KEY.message,
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
+    }
