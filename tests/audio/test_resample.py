@@ -182,3 +182,16 @@ def test_two_streams_of_the_same_rates_share_nothing() -> None:
     first.push(np.full(1000, 20000, np.int16))
 
     assert not second.push(np.zeros(1000, np.int16)).any()
+
+
+@pytest.mark.parametrize("from_hz", [24000, 8000])
+def test_a_prompt_one_answers_each_chunk_in_full_and_a_millisecond_late(from_hz: int) -> None:
+    prompt = Resampler(from_hz, 16000, prompt=True)
+    tone = np.sin(np.arange(from_hz // 2) * 2 * np.pi * 440 / from_hz) * 10000
+    chunks = np.split(tone.astype(np.int16), 5)
+
+    made = [prompt.push(chunk) for chunk in chunks]
+
+    assert [len(each) for each in made] == [1600] * 5
+    late, kept = np.concatenate(made), whole(tone.astype(np.int16), from_hz, 16000)
+    assert np.abs(late[16:].astype(int) - kept[: len(late) - 16]).max() <= 1

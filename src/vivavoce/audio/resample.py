@@ -44,9 +44,13 @@ class Resampler:
 
     Chunks together give what one chunk would. A stream is of one kind of sample: int16, which is
     clipped to its range, or float32, which is not.
+
+    The delay is in the counting: the newest outputs come with the next chunk. With *prompt* it is
+    in the sound instead: every chunk is answered in full, and all sounds a millisecond later. So
+    whoever waits for the frame that a chunk completes need not wait for another chunk.
     """
 
-    def __init__(self, from_hz: int, to_hz: int) -> None:
+    def __init__(self, from_hz: int, to_hz: int, *, prompt: bool = False) -> None:
         common = gcd(from_hz, to_hz)
         self._passes = from_hz == to_hz
         self._round_in, self._round_out = from_hz // common, to_hz // common
@@ -58,11 +62,12 @@ class Resampler:
         self._matrix = _kernel(
             self._block_in, self._block_out, self._round_in / self._round_out, self._half
         )
+        self._lead = self._half if prompt else 0  # silence before the first input
         self._kind: type[np.generic] = np.int16
         self._begin()
 
     def _begin(self) -> None:
-        self._held = np.zeros(self._half - 1)  # from the first input that matters to the block
+        self._held = np.zeros(self._lead + self._half - 1)  # from the first input that matters to the block
         self._given = 0  # outputs of the block at hand that were given out already
 
     def push(self, samples: NDArray[Kind]) -> NDArray[Kind]:

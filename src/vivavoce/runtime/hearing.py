@@ -52,7 +52,7 @@ class Stream:
         self.scope = anyio.CancelScope()
         self._rate_hz = rate_hz
         self._box: Mailbox[bytes] = Mailbox(BOX_ITEMS, BOX_BYTES)
-        self._resampler = Resampler(rate_hz, HEARING_RATE_HZ)
+        self._resampler = Resampler(rate_hz, HEARING_RATE_HZ, prompt=True)
 
     def offer(self, pcm: bytes) -> bool:
         """Hand audio over; False when the engine is too far behind, or has ended."""
