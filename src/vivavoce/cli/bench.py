@@ -36,7 +36,8 @@ Every session sends audio in real time, 100 ms at a time, and says a sentence of
   stopped late    from then to the arrival of speech_stopped
   cancelled       from speech_started to the response.done of the answer that it interrupts
   own lag         how late this program itself was: above some 20 ms, its figures mean little
-CPU and memory are those of the server's process and its children; only on the same machine.
+CPU ms/s is processor time for a second of one session, KB what a session adds to the server's
+memory: of the server's process and its children, on the same machine only.
 """
 
 
@@ -200,43 +201,30 @@ def quantiles(values: Iterable[float]) -> dict[str, float] | None:
 
 
 def table(rows: Iterable[dict[str, Any]]) -> Table:
-    """The figures for people."""
-    shown = Table(title="milliseconds: p50 / p95 / p99", title_style="dim")
-    for name in (
-        "sessions",
-        "turns",
-        "first audio",
-        "stopped late",
-        "cancelled",
-        "own lag",
-        "CPU ms per session-s",
-        "KB per session",
-    ):
-        shown.add_column(name, justify="right")
+    """The figures for people, within eighty columns."""
+    shown = Table(box=None, title="times in ms: p50 / p95 / p99", title_style="dim")
+    for name, key in COLUMNS:
+        shown.add_column(name, justify="right", no_wrap=key.endswith("_ms"))
     for row in rows:
-        shown.add_row(
-            str(row["sessions"]),
-            str(row["turns"]),
-            *(
-                _three(row[name])
-                for name in (
-                    "first_audio_ms",
-                    "speech_stopped_late_ms",
-                    "cancelled_ms",
-                    "driver_lag_ms",
-                )
-            ),
-            _one(row["cpu_ms_per_session_second"], 2),
-            _one(row["rss_kb_per_session"], 0),
-        )
+        shown.add_row(*(_shown(row[key]) for _, key in COLUMNS))
     return shown
 
 
-def _three(figures: dict[str, float] | None) -> str:
-    if figures is None:
+COLUMNS = (
+    ("sessions", "sessions"),
+    ("turns", "turns"),
+    ("first audio", "first_audio_ms"),
+    ("stopped late", "speech_stopped_late_ms"),
+    ("cancelled", "cancelled_ms"),
+    ("own lag", "driver_lag_ms"),
+    ("CPU ms/s", "cpu_ms_per_session_second"),
+    ("KB", "rss_kb_per_session"),
+)
+
+
+def _shown(figure: dict[str, float] | float | None) -> str:
+    if figure is None:
         return "-"
-    return " / ".join(f"{figures[name]:.0f}" for name in ("p50", "p95", "p99"))
-
-
-def _one(figure: float | None, digits: int) -> str:
-    return "-" if figure is None else f"{figure:.{digits}f}"
+    if isinstance(figure, dict):
+        return " / ".join(f"{figure[name]:.0f}" for name in ("p50", "p95", "p99"))
+    return f"{figure:.1f}" if isinstance(figure, float) else str(figure)
