@@ -24,6 +24,9 @@ def obey(job: Job) -> None:
             case [b"count", n]:
                 for i in range(int(n)):
                     job.reply(b"%d" % i)
+            case [b"blocks", n]:
+                for _ in range(int(n)):
+                    job.reply(bytes(100_000))
             case [b"flood"]:
                 while True:
                     job.reply(bytes(100_000))
@@ -38,7 +41,7 @@ def obey(job: Job) -> None:
             case [b"pid"]:
                 job.reply(b"%d" % os.getpid())
             case [b"print"]:
-                sys.stdout.write("on standard output")
+                sys.stdout.write("on standard output\n")
                 sys.stdout.flush()
                 job.reply(b"printed")
             case [b"raise"]:

@@ -25,6 +25,7 @@ from vivavoce.engines.espeak import (
     speakable,
 )
 from vivavoce.engines.espeak_library import Utterance, Uttered, WordStart, WordTimes
+from vivavoce.testing.engine_kit import check_synthesiser
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,8 @@ async def these(*phrases: str) -> AsyncIterator[str]:
 
 
 async def say(espeak: Espeak, *phrases: str, voice: Voice | None = None) -> list[Spoken]:
-    return [spoken async for spoken in espeak.speak(these(*phrases), voice or Voice())]
+    with anyio.fail_after(20):
+        return [spoken async for spoken in espeak.speak(these(*phrases), voice or Voice())]
 
 
 def duration_ms(stream: list[Spoken]) -> float:
@@ -52,6 +54,10 @@ def marks_of(stream: list[Spoken]) -> list[SpokenMark]:
 def marked_words(stream: list[Spoken], *phrases: str) -> list[str]:
     text = "".join(phrases)
     return [text[mark.text_start : mark.text_end] for mark in marks_of(stream)]
+
+
+async def test_it_passes_the_checks_for_every_synthesiser() -> None:
+    await check_synthesiser(Espeak)
 
 
 async def test_it_speaks_at_its_own_rate_and_for_a_plausible_time() -> None:
@@ -282,8 +288,9 @@ async def test_a_worker_that_is_killed_fails_its_own_stream_and_no_other(
 
 async def end_of(stream: AsyncIterator[Spoken]) -> str:
     try:
-        async for _ in stream:
-            pass
+        with anyio.fail_after(20):
+            async for _ in stream:
+                pass
     except EngineFailure as failure:
         return failure.message.partition(" and is")[0]
     return "finished"

@@ -282,7 +282,7 @@ ABOUT = ("who are you?", "are you a language model", "Are you human?", "what mod
 
 
 @pytest.mark.parametrize("turn", ABOUT)
-@pytest.mark.parametrize("instructions", ["", "You are Max, a human being."])
+@pytest.mark.parametrize("instructions", ["", "You are Max, a human being.", DEFAULT_INSTRUCTIONS])
 def test_it_says_openly_that_it_is_no_language_model(turn: str, instructions: str) -> None:
     words = said(turn, instructions=instructions)
 
@@ -347,6 +347,12 @@ def test_it_answers_from_what_the_caller_told_it() -> None:
     _, words = talk("my favourite colour is blue", "what is my favourite colour?")
 
     assert words == "Your favourite colour is blue."
+
+
+def test_a_word_the_caller_once_used_is_no_knowledge() -> None:
+    _, words = talk("i saw an old house by the sea", "where is the house?")
+
+    assert "told" in words
 
 
 def test_it_comes_back_to_an_earlier_statement() -> None:
@@ -585,6 +591,14 @@ def test_no_function_is_called_for_anything_else(turn: str) -> None:
     assert isinstance(answer(turn, tools=(WEATHER, LIGHT, EMAIL)), str)
 
 
+def test_small_talk_calls_nothing_even_if_a_function_is_named_like_it() -> None:
+    assert isinstance(answer("goodbye", tools=(tool("goodbye"),)), str)
+
+
+def test_the_function_alone_is_no_argument() -> None:
+    assert answer("can you search the web", tools=(SEARCH,)) == "What should the query be?"
+
+
 def test_the_best_of_several_functions_is_called() -> None:
     on, off = tool("turn_on_lights", "Lights on."), tool("turn_off_lights", "Lights off.")
 
@@ -672,6 +686,12 @@ def test_a_yes_or_no_is_an_argument_when_it_was_asked_for() -> None:
 
     assert "loud" in asked
     assert called == [("set_alarm", {"loud": False})]
+
+
+def test_a_truth_that_was_not_spoken_of_is_asked_for() -> None:
+    alarm = tool("set_alarm", "Sets the alarm.", loud=BOOLEAN)
+
+    assert "loud" in said("please set no alarm but the early one", tools=(alarm,))
 
 
 @pytest.mark.parametrize("turn", ["never mind", "what is your name?", "thanks", "", "hello"])
@@ -902,6 +922,17 @@ def test_several_results_are_told_one_after_the_other() -> None:
 
 def test_without_its_result_it_waits() -> None:
     assert "waiting" in said("weather?", FunctionCall("f", "get_weather", "1", "{}"))
+
+
+def test_a_result_that_the_caller_talked_over_is_not_told_any_more() -> None:
+    words = said(
+        "weather?",
+        FunctionCall("f", "get_weather", "1", "{}"),
+        FunctionCallOutput("o", "1", '{"sky": "blue"}'),
+        "goodbye",
+    )
+
+    assert "blue" not in words
 
 
 def test_after_a_result_the_next_turn_is_answered_afresh() -> None:

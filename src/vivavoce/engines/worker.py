@@ -105,9 +105,10 @@ class Workers:
         try:
             return await turn
         except asyncio.CancelledError:
-            # The turn may have come in the very moment of leaving.
-            if turn.done() and not turn.cancelled() and not turn.exception():
-                turn.result().leave()
+            if turn in self._queue:
+                self._queue.remove(turn)
+            elif not turn.cancelled() and not turn.exception():
+                turn.result().leave()  # the turn came in the very moment of leaving
             raise
 
     def offer(self, worker: "Worker") -> None:
