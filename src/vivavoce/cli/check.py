@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
+from rich.text import Text
 
 from vivavoce.config import ConfigError, load
 from vivavoce.deployments import Deployments
@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
         return 1
     found = anyio.run(_examine_all, backend_options={"use_uvloop": True})
     console = Console(highlight=False)
-    console.print(_table(found))
+    console.print(_story(found), soft_wrap=True)
     for deployment in deployments:
-        console.print(f"[dim]{deployment.name} is answered by {deployment.recipe_name}[/dim]")
+        console.print(f"{deployment.name} is answered by the recipe {deployment.recipe_name}")
     return 0 if all(record.status in MARKS for record in found) else 1
 
 
@@ -64,17 +64,13 @@ async def _examine_all() -> list[Record]:
     return found
 
 
-def _table(found: list[Record]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("", "slot", "engine", "from", "what happened"):
-        table.add_column(name, overflow="fold")
+def _story(found: list[Record]) -> Text:
+    """One engine after the other: how it is, and what came of trying it."""
+    story = Text()
     for record in found:
         mark, style = MARKS.get(record.status, (record.status, "red"))
-        table.add_row(
-            f"[{style}]{mark}[/{style}]",
-            record.slot.replace("_", " "),
-            record.name,
-            f"{record.distribution} {record.version}",
-            record.detail,
-        )
-    return table
+        story.append(f"{mark:<4}", style)
+        story.append(f"{record.slot.replace('_', ' '):<15}{record.name}", "bold")
+        story.append(f"   {record.distribution} {record.version}\n", "dim")
+        story.append(f"    {record.detail}\n")
+    return story

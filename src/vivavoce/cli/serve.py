@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,7 +144,7 @@ def welcome(config: Config, url: str) -> Text:
     else:
         text.append("  answered by   ", "dim").append(f"the scenario {config.scenario}\n")
     text.append("  the key       ", "dim").append(f"{key}\n")
-    text.append("  try it        ", "dim").append("vivavoce talk question.wav\n\n")
+    text.append("  try it        ", "dim").append(f"{_command()} talk question.wav\n\n")
     text.append("  for a client\n", "dim")
     for line in (
         f"AZURE_OPENAI_ENDPOINT={url}",
@@ -156,3 +157,10 @@ def welcome(config: Config, url: str) -> Text:
         authority = config.data_dir / "tls" / "ca.pem"
         text.append(f"    SSL_CERT_FILE={authority}\n    NODE_EXTRA_CA_CERTS={authority}\n")
     return text
+
+
+def _command() -> str:
+    """How this program is called from here."""
+    if shutil.which("vivavoce"):
+        return "vivavoce"
+    return os.path.relpath(sys.argv[0]) if sys.argv[0] else "vivavoce"
