@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from vivavoce.server.admission import Admission, Seat
 from vivavoce.server.refusals import Denial
@@ -23,10 +24,13 @@ def refused(admission: Admission) -> Denial:
 
 
 def test_whoever_comes_when_all_seats_are_taken_is_told_when_to_come_again() -> None:
-    admission = Admission(2)
-    seated(admission)
-    seated(admission)
-    denial = refused(admission)
+    async def main() -> Denial:
+        admission = Admission(2)
+        seated(admission)
+        seated(admission)
+        return refused(admission)
+
+    denial = virtual_time.run(main)
     assert (denial.status, denial.azure_code) == (429, "429")
     assert denial.headers == {"Retry-After": "5", "retry-after-ms": "5000"}
     assert "in 5 seconds" in denial.message
@@ -93,7 +97,7 @@ def drained(seconds: float, *talks: tuple[float, bool]) -> list[tuple[str | None
         async with anyio.create_task_group() as tasks:
             for talk in running:
                 tasks.start_soon(talk.run)
-            await anyio.sleep(0)
+            await checkpoint()
             await admission.drain(seconds)
             assert admission.live == 0
             refused(admission)
@@ -109,6 +113,21 @@ def test_draining_nobody_takes_no_time() -> None:
 
 def test_draining_ends_with_the_last_session() -> None:
     assert drained(10, (3, False), (5, False)) == [("finished", 3), ("finished", 5), (None, 5)]
+
+
+def test_who_came_and_went_before_the_draining_does_not_shorten_it() -> None:
+    async def main() -> float:
+        admission = Admission(2)
+        with seated(admission):
+            pass
+        later = Talk(admission, 5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(later.run)
+            await checkpoint()
+            await admission.drain(10)
+        return later.ended_at
+
+    assert virtual_time.run(main) == 5
 
 
 def test_sessions_that_last_longer_are_told_that_the_server_goes() -> None:
@@ -131,7 +150,7 @@ def test_a_session_that_is_still_being_let_in_is_cancelled() -> None:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(enter)
-            await anyio.sleep(0)
+            await checkpoint()
             await admission.drain(0)
         return seat.scope.cancelled_caught
 

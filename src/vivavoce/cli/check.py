@@ -69,7 +69,7 @@ def _story(found: list[Record]) -> Text:
     story = Text()
     for record in found:
         mark, style = MARKS.get(record.status, (record.status, "red"))
-        story.append(f"{mark:<4}", style)
+        story.append(f"{mark:<3} ", style)
         story.append(f"{record.slot.replace('_', ' '):<15}{record.name}", "bold")
         story.append(f"   {record.distribution} {record.version}\n", "dim")
         story.append(f"    {record.detail}\n")

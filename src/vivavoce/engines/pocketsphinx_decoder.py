@@ -41,7 +41,9 @@ BREAK_FRAMES = 40  # such a pause ends a sentence,
 SENTENCE_FRAMES = 300  # if that has lasted so long
 LONGEST_FRAMES = 3000  # where there is no pause, a sentence ends anyhow
 
-STEADY = 4  # hypotheses in a row have a word at its place before it is certain
+FORGET=1
+DITHER=1
+STEADY = 1000  # hypotheses in a row have a word at its place before it is certain
 UNSETTLED = 2  # words at the end of a hypothesis that never are
 
 Mean = NDArray[np.float64]
@@ -140,7 +142,7 @@ class Turn:
         self._frames = 0  # how many these are
         self._words = Words()
         self._decoding = False
-        sphinx.forget()
+        if FORGET: sphinx.forget()
 
     def feed(self, audio: bytes) -> list[str]:
         """Go on with *audio*, 16-bit at 16 kHz: the words that have become certain."""
@@ -171,7 +173,7 @@ class Turn:
         return self._begin() if self._ready else []
 
     def _take(self, samples: Samples) -> None:
-        noise = self._dither.integers(-1, 2, len(samples))
+        noise = self._dither.integers(-1, 2, len(samples)) * DITHER
         samples = np.clip(samples + noise, -32768, 32767).astype(np.int16)
         levels = levels_of(samples)
         self._peak = max(self._peak, *levels)  if len(levels) else self._peak
@@ -209,6 +211,7 @@ class Turn:
             self._frames = cepstra_of(len(speech))
             if not self._frames: self._frames=1
             self._total = self._sphinx.mean_of(speech) * self._frames
+            if FORGET == 2: self._sphinx.forget()
         self._sphinx.begin()
         self._decoding = True
         return self._decode()

@@ -209,7 +209,7 @@ async def serve(
     over = stop or anyio.Event()
     async with anyio.create_task_group() as tasks:
         if signals:
-            tasks.start_soon(_obey_signals, over, server)
+            await tasks.start(_obey_signals, over, server)
         tasks.start_soon(_drain, service, over, server)
         tasks.start_soon(_give_up, service, server)
         await server.serve([listener])
@@ -228,8 +228,11 @@ def run(
     return anyio.run(call, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
-async def _obey_signals(over: anyio.Event, server: Server) -> None:
+async def _obey_signals(
+    over: anyio.Event, server: Server, *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
         async for _ in received:
             if over.is_set():
                 server.stop_at_once()

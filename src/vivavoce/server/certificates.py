@@ -50,7 +50,6 @@ def ensure_certificates(folder: Path, now: float) -> Certificates:
         if authority is None:
             authority = _authority(today)
             _write(folder / "ca.pem", folder / "ca.key", authority)
-            made.cert_file.unlink(missing_ok=True)
         server = _read(made.cert_file, made.key_file, today)
         if server is None or server.certificate.issuer != authority.certificate.subject:
             _write(made.cert_file, made.key_file, _server(authority, today))
