@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars
 
-from vivavoce.core import events
+from vivavoce.core import commands, events, signals
 from vivavoce.core.effects import FlushPlayback, Output, Tell
 from vivavoce.core.errors import Refusal
+from vivavoce.core.session import Input
 from vivavoce.core.settings import AudioFormat
 from vivavoce.observe import Metrics, start_logging
 from vivavoce.runtime.observer import Step
+from vivavoce.testing.conversations import SILENCE, VOICE, Talk
 
 SECRET = "sk-hush-hush"
 
@@ -196,5 +198,28 @@ def test_the_depth_of_a_queue_is_asked_when_the_metrics_are_read() -> None:
 
 def test_lines_that_were_cut_are_counted_by_code() -> None:
     metrics = Metrics()
-    metrics.cut_off(1008)
-    assert value(metrics, "clients_cut_off_total", code="1008") == 1
+    metrics.cut_off(1008, "too slow")
+    assert value(metrics, "clients_cut_off_total", code="1008", reason="too slow") == 1
+
+
+def test_every_stage_of_an_answer_is_timed_from_the_end_of_speech() -> None:
+    metrics, talk = Metrics(), Talk()
+
+    def note(at: float, *inputs: Input) -> None:
+        for said in inputs:
+            metrics(Step("sess_1", at, 0, said, talk.say(said)))
+
+    talk.hear(*[VOICE] * 20, *[SILENCE] * 6)
+    note(1.0, commands.AppendAudio(audio=bytes(1536)), signals.Heard(0, (SILENCE,)))
+    note(1.1, signals.TranscriptFinished("item_1", "hello"))
+    note(1.2, signals.TextProduced("resp_1", "Hi"), signals.TextProduced("resp_1", " you"))
+    note(1.3, signals.AudioProduced("resp_1", bytes(4800)))
+    note(1.5, signals.AudioProduced("resp_1", bytes(4800)), signals.GenerationFinished("resp_1"))
+
+    taken = {
+        stage: value(metrics, "latency_seconds_sum", stage=stage)
+        for stage in ("transcript", "first_word", "first_audio", "response_done")
+    }
+    assert taken == pytest.approx(
+        {"transcript": 0.1, "first_word": 0.2, "first_audio": 0.3, "response_done": 0.5}
+    )

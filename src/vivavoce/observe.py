@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TextIO
 
 import structlog
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -14,6 +15,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from vivavoce.core import events
 from vivavoce.core.effects import Tell
 from vivavoce.core.events import ServerEvent
+from vivavoce.core.signals import TranscriptFinished
 from vivavoce.runtime.observer import Step
 
 LATENCIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5, 10)
@@ -21,6 +23,16 @@ LATENCIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5, 10)
 CHATTY = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "httpx", "httpcore")
 
 Format = Literal["auto", "text", "json"]
+
+
+STAGES = ("transcript", "first_word", "first_audio", "response_done")  # from speech_stopped on
+
+
+class _Turn(Struct):
+    """A turn that is being answered: when its speech stopped, and which stages lie ahead."""
+
+    stopped_at: float
+    ahead: set[str]
 
 
 class Metrics:
@@ -47,11 +59,14 @@ class Metrics:
             "vivavoce_errors", "Error events sent to clients", ["code"], registry=registry
         )
         self._cut_off = Counter(
-            "vivavoce_clients_cut_off", "Lines that the server cut", ["code"], registry=registry
+            "vivavoce_clients_cut_off",
+            "Connections that the server ended by itself",
+            ["code", "reason"],
+            registry=registry,
         )
         self._latency = Histogram(
             "vivavoce_latency_seconds",
-            "How long a stage took",
+            "From the end of speech to each stage of its answer",
             ["stage"],
             buckets=LATENCIES,
             registry=registry,
@@ -59,7 +74,7 @@ class Metrics:
         self._queues = Gauge(
             "vivavoce_queue_depth", "What waits in queues now", ["queue"], registry=registry
         )
-        self._fell_silent: dict[str, float] = {}  # session -> when its user did, until answered
+        self._turn_of: dict[str, _Turn] = {}  # session -> the turn that it is answering
 
     def session_begun(self, deployment: str, dialect: str) -> None:
         """One more lives."""
@@ -68,16 +83,16 @@ class Metrics:
 
     def session_over(self, session_id: str, deployment: str) -> None:
         """One less lives."""
-        self._fell_silent.pop(session_id, None)
+        self._turn_of.pop(session_id, None)
         self._live.labels(deployment).dec()
 
     def refused(self, status: int) -> None:
         """A request or an upgrade was turned down."""
         self._refused.labels(str(status)).inc()
 
-    def cut_off(self, code: int) -> None:
-        """The server ended a connection by itself, with that close code."""
-        self._cut_off.labels(str(code)).inc()
+    def cut_off(self, code: int, reason: str) -> None:
+        """The server ended a connection by itself, with that close code and reason."""
+        self._cut_off.labels(str(code), reason).inc()
 
     def took(self, stage: str, seconds: float) -> None:
         """A stage of a turn took that long."""
@@ -89,6 +104,8 @@ class Metrics:
 
     def __call__(self, step: Step) -> None:
         """Count what a step of a session said."""
+        if isinstance(step.said, TranscriptFinished):
+            self._reach("transcript", step)
         for output in step.outputs:
             if isinstance(output, Tell):
                 self._count(output.event, step)
@@ -96,18 +113,28 @@ class Metrics:
     def _count(self, event: ServerEvent, step: Step) -> None:
         match event:
             case events.AudioDelta():
-                since = self._fell_silent.pop(step.session_id, None)
-                if since is not None:
-                    self.took("first_audio", step.now - since)
+                self._reach("first_audio", step)
+            case events.AudioTranscriptDelta() | events.TextDelta():
+                self._reach("first_word", step)
             case events.SpeechStopped():
                 self._turns.inc()
-                self._fell_silent[step.session_id] = step.now
+                self._turn_of[step.session_id] = _Turn(step.now, set(STAGES))
             case events.ResponseDone(response=response):
                 self._responses.labels(response.status).inc()
+                if response.status == "completed":
+                    self._reach("response_done", step)
+                self._turn_of.pop(step.session_id, None)
             case events.ErrorRaised(refusal=refusal):
                 self._errors.labels(refusal.code or "none").inc()
             case _:
                 return
+
+    def _reach(self, stage: str, step: Step) -> None:
+        """Note when a turn reaches a stage for the first time, counted from its end of speech."""
+        turn = self._turn_of.get(step.session_id)
+        if turn is not None and stage in turn.ahead:
+            turn.ahead.discard(stage)
+            self.took(stage, step.now - turn.stopped_at)
 
     def exposition(self) -> bytes:
         """Everything, in Prometheus's text format."""

@@ -128,7 +128,7 @@ async def test_a_channel_is_closed_once_and_says_nothing_more() -> None:
     await channel.close(1000, "")
     await channel.send(CLEARED)
     assert client.got[1:] == [{"type": "websocket.close", "code": 1001, "reason": "so long"}]
-    assert channel.closed_with == 1001
+    assert channel.closed_with == (1001, "so long")
 
 
 async def test_a_client_that_does_not_read_cannot_hold_up_the_closing() -> None:

@@ -67,7 +67,9 @@ class Resampler:
         self._begin()
 
     def _begin(self) -> None:
-        self._held = np.zeros(self._lead + self._half - 1)  # from the first input that matters to the block
+        self._held = np.zeros(
+            self._lead + self._half - 1
+        )  # from the first input that matters to the block
         self._given = 0  # outputs of the block at hand that were given out already
 
     def push(self, samples: NDArray[Kind]) -> NDArray[Kind]:

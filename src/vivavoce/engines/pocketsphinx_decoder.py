@@ -41,8 +41,8 @@ BREAK_FRAMES = 40  # such a pause ends a sentence,
 SENTENCE_FRAMES = 300  # if that has lasted so long
 LONGEST_FRAMES = 3000  # where there is no pause, a sentence ends anyhow
 
-FORGET=1
-DITHER=1
+FORGET = 1
+DITHER = 1
 STEADY = 1000  # hypotheses in a row have a word at its place before it is certain
 UNSETTLED = 2  # words at the end of a hypothesis that never are
 
@@ -142,7 +142,8 @@ class Turn:
         self._frames = 0  # how many these are
         self._words = Words()
         self._decoding = False
-        if FORGET: sphinx.forget()
+        if FORGET:
+            sphinx.forget()
 
     def feed(self, audio: bytes) -> list[str]:
         """Go on with *audio*, 16-bit at 16 kHz: the words that have become certain."""
@@ -176,7 +177,7 @@ class Turn:
         noise = self._dither.integers(-1, 2, len(samples)) * DITHER
         samples = np.clip(samples + noise, -32768, 32767).astype(np.int16)
         levels = levels_of(samples)
-        self._peak = max(self._peak, *levels)  if len(levels) else self._peak
+        self._peak = max(self._peak, *levels) if len(levels) else self._peak
         self._ahead = np.concatenate([self._ahead, samples])
         self._levels = np.concatenate([self._levels, levels])
 
@@ -209,9 +210,11 @@ class Turn:
         if not self._frames:
             speech = self._speech()
             self._frames = cepstra_of(len(speech))
-            if not self._frames: self._frames=1
+            if not self._frames:
+                self._frames = 1
             self._total = self._sphinx.mean_of(speech) * self._frames
-            if FORGET == 2: self._sphinx.forget()
+            if FORGET == 2:
+                self._sphinx.forget()
         self._sphinx.begin()
         self._decoding = True
         return self._decode()
@@ -229,13 +232,23 @@ class Turn:
         for start in range(0, len(ahead), BLOCK):
             self._checkpoint()
             first = behind + start // FRAME
-            total, frames = self._sphinx.decode(ahead[start : start + BLOCK], self._total / self._frames)
+            total, frames = self._sphinx.decode(
+                ahead[start : start + BLOCK], self._total / self._frames
+            )
             known = start + BLOCK < len(ahead)
-            if self.UPDATE and self._sounding[first : first + BLOCK_FRAMES].mean() >= 0.5 and not (self._first and self._held_counts):
-                self._total += total; self._frames += frames
+            if (
+                self.UPDATE
+                and self._sounding[first : first + BLOCK_FRAMES].mean() >= 0.5
+                and not (self._first and self._held_counts)
+            ):
+                self._total += total
+                self._frames += frames
             certain += self._words.hear(self._sphinx.words())
         return certain
-    UPDATE=True; _first=False; _held_counts=False
+
+    UPDATE = True
+    _first = False
+    _held_counts = False
 
     def _end(self) -> list[str]:
         self._checkpoint()
@@ -249,7 +262,7 @@ class Words:
 
     def __init__(self) -> None:
         self._certain: list[str] = []
-        self._recent: deque[list[str]] = deque(maxlen=STEADY if STEADY<999 else None)
+        self._recent: deque[list[str]] = deque(maxlen=STEADY if STEADY < 999 else None)
 
     def hear(self, words: list[str]) -> list[str]:
         """The words that another hypothesis has made certain."""
@@ -259,7 +272,8 @@ class Words:
         steady = [each[0] for each in zip(*self._recent) if len(set(each)) == 1]  # XXX prefix
         n = 0
         for each in zip(*self._recent):
-            if len(set(each)) != 1: break
+            if len(set(each)) != 1:
+                break
             n += 1
         if words[: len(self._certain)] != self._certain or n <= len(self._certain):
             return []
@@ -270,7 +284,8 @@ class Words:
     def conclude(self, words: list[str]) -> list[str]:
         """The rest of the sentence's words, as far as that can follow what was certain."""
         rest = words[reach(self._certain, words) :]
-        self._certain.clear(); self._recent.clear()
+        self._certain.clear()
+        self._recent.clear()
         return rest
 
 
@@ -280,8 +295,9 @@ def reach(said: Sequence[str], words: Sequence[str]) -> int:
     for i, each in enumerate(said, 1):
         diagonal, distances[0] = distances[0], i
         for j, word in enumerate(words, 1):
-            diagonal, distances[j] = distances[j], min(
-                distances[j] + 1, distances[j - 1] + 1, diagonal + (each != word)
+            diagonal, distances[j] = (
+                distances[j],
+                min(distances[j] + 1, distances[j - 1] + 1, diagonal + (each != word)),
             )
     return min(range(len(words) + 1), key=lambda j: (distances[j], abs(j - len(said))))
 

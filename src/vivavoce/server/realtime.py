@@ -157,10 +157,11 @@ async def _run(service: Service, channel: WebSocketChannel, entry: Entry, openin
         with anyio.CancelScope(shield=True):
             await channel.close(NORMAL, "")
         service.metrics.session_over(opening.session_id, deployment.name)
-        if channel.closed_with is not None and channel.closed_with != NORMAL:
-            service.metrics.cut_off(channel.closed_with)
+        code, reason = channel.closed_with or (None, None)
+        if code is not None and code != NORMAL:
+            service.metrics.cut_off(code, reason or "")
         lasted = round(service.clock.now() - began, 3)
-        log.info("session over", seconds=lasted, closed_with=channel.closed_with)
+        log.info("session over", seconds=lasted, closed_with=code, reason=reason or None)
 
 
 def _codec(service: Service, entry: Entry) -> Codec:

@@ -21,7 +21,7 @@ NORMAL = 1000
 class WebSocketChannel:
     """A connection whose upgrade has been answered. A client that vanished is no error.
 
-    *closed_with* is the code with which this side hung up, None while it has not.
+    *closed_with* is the code and reason with which this side hung up, None while it has not.
     """
 
     def __init__(self, websocket: WebSocket, codec: Codec, *, closing_seconds: float = 5) -> None:
@@ -30,7 +30,7 @@ class WebSocketChannel:
         self._codec = codec
         self._closing_seconds = closing_seconds
         self._closed = False
-        self.closed_with: int | None = None
+        self.closed_with: tuple[int, str] | None = None
 
     async def inputs(self) -> AsyncIterator[AnyCommand | Refusal | Played]:
         """What the client sends, in order, until it leaves; what cannot be read is a Refusal.
@@ -80,7 +80,7 @@ class WebSocketChannel:
         if self._closed or self._websocket.application_state is not WebSocketState.CONNECTED:
             return
         self._closed = True
-        self.closed_with = code
+        self.closed_with = (code, cut(reason))
         with anyio.move_on_after(self._closing_seconds):
             try:
                 await self._websocket.close(code, cut(reason))
