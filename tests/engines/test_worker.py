@@ -367,3 +367,7 @@ def test_workers_end_with_a_parent_that_is_killed_and_never_print_on_its_standar
         ended, _, _ = select.select([end], [], [], 10)
         os.close(end)
         assert ended
+
+
+def test_a_pool_can_be_made_before_there_is_a_loop() -> None:
+    assert Workers(obedient, size=1, waiting=1, name="obedient").process_ids == ()

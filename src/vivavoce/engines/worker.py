@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 from anyio import to_thread
+from anyio.abc import TaskGroup
 
 from vivavoce.engines.api import EngineFailure
 from vivavoce.engines.job import END, FAILED, HEADER, MESSAGE, READY, REPLY, Start
@@ -46,9 +47,10 @@ class Workers:
         self._workers = [Worker(start, self) for _ in range(size)]
         self._free: deque[Worker] = deque()
         self._queue: deque[asyncio.Future[Lease]] = deque()
-        self._tasks = anyio.create_task_group()
+        self._tasks: TaskGroup  # from entering on, for a task group needs a running loop
 
     async def __aenter__(self) -> "Workers":
+        self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         try:
             await self._begin()
