@@ -15,12 +15,10 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
-from vivavoce.engines.job import Job, Work
+from vivavoce.engines.job import Aborted, Job, Work
 
 RATE_HZ = 16000
 FRAME = 160  # samples from one cepstrum to the next, 10 ms
@@ -51,13 +49,6 @@ Samples = NDArray[np.int16]
 Levels = NDArray[np.float64]
 
 
-class Heard(Struct, frozen=True, array_like=True):
-    """A reply: words that follow those before and will not be taken back; the *last* ends it."""
-
-    words: str
-    last: bool
-
-
 class Sphinx:
     """The library, decoding one sentence at a time with the mean it is told."""
 
@@ -71,9 +62,13 @@ class Sphinx:
         # A search with next to nothing to search for: to have cepstra computed costs little then.
         self._decoder.add_jsgf_string("nothing", "#JSGF V1.0; grammar g; public <g> = a;")
         self._fed = 0
+        self._inside = False  # a sentence
 
     def forget(self) -> None:
-        """Begin a turn: nothing is left of what the front end learnt about noise."""
+        """Begin a turn: nothing is left of one that was called off, nor learnt about noise."""
+        if self._inside:
+            self.end()
+        self._decoder.activate_search()
         self._decoder.reinit_feat()
 
     def mean_of(self, samples: Samples) -> Mean:
@@ -88,6 +83,7 @@ class Sphinx:
     def begin(self) -> None:
         """Begin a sentence."""
         self._decoder.start_utt()
+        self._inside = True
         self._fed = 0
 
     def decode(self, samples: Samples, mean: Mean, search: bool = True) -> tuple[Mean, int]:
@@ -107,6 +103,7 @@ class Sphinx:
     def end(self) -> list[str]:
         """End the sentence: what was said."""
         self._decoder.end_utt()
+        self._inside = False
         return self.words()
 
 
@@ -123,7 +120,8 @@ def plain(hypothesis: str) -> list[str]:
 def levels_of(samples: Samples) -> Levels:
     """The level of each whole frame in dB against full scale."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
-    return 10 * np.log10(np.maximum(np.var(frames, axis=1), 0.01) / 32768**2)
+    levels: Levels = 10 * np.log10(np.maximum(np.var(frames, axis=1), 0.01) / 32768**2)
+    return levels
 
 
 class Turn:
@@ -303,9 +301,21 @@ def reach(said: Sequence[str], words: Sequence[str]) -> int:
 
 
 def start() -> Work:
-    """Load the library: each job is one turn."""
+    """Load the library: each job is one turn.
+
+    Every message of audio is answered by the words that it made certain, perhaps none; the end of
+    the audio by the rest of them.
+    """
     sphinx = Sphinx()
 
-    def transcribe(job: Job) -> None: ...
+    def transcribe(job: Job) -> None:
+        def checkpoint() -> None:
+            if job.aborted:
+                raise Aborted
+
+        turn = Turn(sphinx, checkpoint)
+        for audio in job:
+            job.reply(" ".join(turn.feed(audio)).encode())
+        job.reply(" ".join(turn.finish()).encode())
 
     return transcribe
