@@ -14,6 +14,7 @@ heard before. Keep this module light, workers import it.
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,9 @@ BLOCK_FRAMES = 10  # decoded at once
 BLOCK = BLOCK_FRAMES * FRAME
 CEPSTRA = 13
 
-HELD_FRAMES = 120  # so much sounding speech gives a mean to begin with,
-SHORT_FRAMES = 30  # and so much if a pause follows: most of a short turn has been heard
-PAUSE_FRAMES = 20
+HELD_FRAMES = 40  # so much sounding speech gives a mean to begin with,
+SHORT_FRAMES = 20  # and so much if a pause follows: most of a short turn has been heard
+PAUSE_FRAMES = 8
 LEAD_FRAMES = 25  # of the silence before speech, as much is decoded with it
 MARGIN_FRAMES = 5  # around what sounds, which is speech too
 AUDIBLE_DB = 30.0  # what sounds is no further below the loudest of the turn,
@@ -39,9 +40,7 @@ BREAK_FRAMES = 40  # such a pause ends a sentence,
 SENTENCE_FRAMES = 300  # if that has lasted so long
 LONGEST_FRAMES = 3000  # where there is no pause, a sentence ends anyhow
 
-FORGET = 1
-DITHER = 1
-STEADY = 1000  # hypotheses in a row have a word at its place before it is certain
+STEADY = 4  # hypotheses in a row have a word at its place before it is certain
 UNSETTLED = 2  # words at the end of a hypothesis that never are
 
 Mean = NDArray[np.float64]
@@ -140,8 +139,7 @@ class Turn:
         self._frames = 0  # how many these are
         self._words = Words()
         self._decoding = False
-        if FORGET:
-            sphinx.forget()
+        sphinx.forget()
 
     def feed(self, audio: bytes) -> list[str]:
         """Go on with *audio*, 16-bit at 16 kHz: the words that have become certain."""
@@ -172,7 +170,7 @@ class Turn:
         return self._begin() if self._ready else []
 
     def _take(self, samples: Samples) -> None:
-        noise = self._dither.integers(-1, 2, len(samples)) * DITHER
+        noise = self._dither.integers(-1, 2, len(samples))
         samples = np.clip(samples + noise, -32768, 32767).astype(np.int16)
         levels = levels_of(samples)
         self._peak = max(self._peak, *levels) if len(levels) else self._peak
@@ -207,12 +205,8 @@ class Turn:
     def _begin(self) -> list[str]:
         if not self._frames:
             speech = self._speech()
-            self._frames = cepstra_of(len(speech))
-            if not self._frames:
-                self._frames = 1
+            self._frames = max(1, cepstra_of(len(speech)))
             self._total = self._sphinx.mean_of(speech) * self._frames
-            if FORGET == 2:
-                self._sphinx.forget()
         self._sphinx.begin()
         self._decoding = True
         return self._decode()
@@ -226,27 +220,18 @@ class Turn:
     def _decode(self) -> list[str]:
         certain = []
         ahead, self._ahead = self._ahead, self._ahead[:0]
-        behind = len(self._levels) - len(ahead) // FRAME
+        behind, sounding = len(self._levels) - len(ahead) // FRAME, self._sounding
         for start in range(0, len(ahead), BLOCK):
             self._checkpoint()
             first = behind + start // FRAME
             total, frames = self._sphinx.decode(
                 ahead[start : start + BLOCK], self._total / self._frames
             )
-            known = start + BLOCK < len(ahead)
-            if (
-                self.UPDATE
-                and self._sounding[first : first + BLOCK_FRAMES].mean() >= 0.5
-                and not (self._first and self._held_counts)
-            ):
+            if 2 * np.count_nonzero(sounding[first : first + BLOCK_FRAMES]) >= BLOCK_FRAMES:
                 self._total += total
                 self._frames += frames
             certain += self._words.hear(self._sphinx.words())
         return certain
-
-    UPDATE = True
-    _first = False
-    _held_counts = False
 
     def _end(self) -> list[str]:
         self._checkpoint()
@@ -260,22 +245,18 @@ class Words:
 
     def __init__(self) -> None:
         self._certain: list[str] = []
-        self._recent: deque[list[str]] = deque(maxlen=STEADY if STEADY < 999 else None)
+        self._recent: deque[list[str]] = deque(maxlen=STEADY)
 
     def hear(self, words: list[str]) -> list[str]:
         """The words that another hypothesis has made certain."""
         self._recent.append(words[: max(0, len(words) - UNSETTLED)])
         if len(self._recent) < STEADY:
             return []
-        steady = [each[0] for each in zip(*self._recent) if len(set(each)) == 1]  # XXX prefix
-        n = 0
-        for each in zip(*self._recent):
-            if len(set(each)) != 1:
-                break
-            n += 1
-        if words[: len(self._certain)] != self._certain or n <= len(self._certain):
+        same = takewhile(lambda each: len(set(each)) == 1, zip(*self._recent, strict=False))
+        steady = len(list(same))
+        if words[: len(self._certain)] != self._certain or steady <= len(self._certain):
             return []
-        new = words[len(self._certain) : n]
+        new = words[len(self._certain) : steady]
         self._certain += new
         return new
 
