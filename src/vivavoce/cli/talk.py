@@ -18,7 +18,7 @@ from rich.text import Text
 from vivavoce.audio.pcm import of_samples
 from vivavoce.audio.resample import Resampler
 from vivavoce.cli.client import Address, Call, CannotConnect, address_of, call, key_at_hand
-from vivavoce.cli.turn_log import AUDIO, STARTED, Turn, TurnLog, audio_of
+from vivavoce.cli.turn_log import AUDIO, STARTED, TRANSCRIBED, Turn, TurnLog, audio_of
 from vivavoce.config import Config
 
 RATE_HZ = 24000
@@ -203,6 +203,8 @@ class Conversation:
                 await self._stop_playing(line, now)
             elif kind == "error":
                 self._console.print(Text(f"error: {event['error']['message']}", "red"))
+            elif kind == TRANSCRIBED:
+                self._console.print(Text.assemble(("you        ", "bold cyan"), event["transcript"]))
             turn = self._log.see(event, now)
             if turn is not None:
                 self._tell(turn)
@@ -237,10 +239,7 @@ class Conversation:
         self._playing_item = None
 
     def _tell(self, turn: Turn) -> None:
-        """A turn is over: what was said, and how long it took."""
-        if turn.item_id is not None:
-            said = turn.transcript if turn.transcript is not None else "(no transcript)"
-            self._console.print(Text.assemble(("you        ", "bold cyan"), said))
+        """A turn was answered: with what, and how long it took."""
         for _, name, arguments in turn.calls:
             self._console.print(
                 Text.assemble(("calls      ", "bold yellow"), f"{name}({arguments})")
@@ -248,7 +247,7 @@ class Conversation:
         if turn.words:
             self._console.print(Text.assemble(("assistant  ", "bold green"), turn.words.strip()))
         if turn.status not in ("completed", None):
-            self._console.print(Text(f"           {turn.status}", "yellow"))
+            self._console.print(Text(f"           the answer was {turn.status}", "yellow"))
         figures = [
             f"{name} {ms:.0f} ms"
             for name, moment in (
