@@ -1,0 +1,180 @@
+"""The embedded recogniser, in its real processes."""
+
+import os
+import signal
+import wave
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from vivavoce.audio.pcm import Pcm, of_samples, silence
+from vivavoce.audio.resample import Resampler
+from vivavoce.engines.api import (
+    HEARING_RATE_HZ,
+    EngineFailure,
+    Transcript,
+    TranscriptDelta,
+    TranscriptionHints,
+)
+from vivavoce.engines.pocketsphinx import PocketSphinx
+from vivavoce.engines.pocketsphinx_decoder import Sphinx, Turn, Words, plain, reach
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def sphinx() -> Sphinx:
+    """The library, in this process."""
+    return Sphinx()
+
+
+def recording(path: Path) -> Pcm:
+    """A recording as engines hear it."""
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        resampler = Resampler(file.getframerate(), HEARING_RATE_HZ, prompt=True)
+    return of_samples(resampler.push(samples), HEARING_RATE_HZ)
+
+
+def chunks(pcm: Pcm, ms: int) -> Iterator[bytes]:
+    size = 2 * HEARING_RATE_HZ * ms // 1000
+    return (pcm.data[start : start + size] for start in range(0, len(pcm.data), size))
+
+
+async def arriving(pcm: Pcm, ms: int = 100) -> AsyncIterator[Pcm]:
+    for chunk in chunks(pcm, ms):
+        await anyio.lowlevel.checkpoint()
+        yield Pcm(chunk, HEARING_RATE_HZ)
+
+
+async def transcript_of(engine: PocketSphinx, pcm: Pcm, **hints: str) -> tuple[list[str], str]:
+    """The deltas and the transcript."""
+    *deltas, last = [
+        each async for each in engine.transcribe(arriving(pcm), TranscriptionHints(**hints))
+    ]
+    assert isinstance(last, Transcript)
+    return [each.text for each in deltas if isinstance(each, TranscriptDelta)], last.text
+
+
+def heard(sphinx: Sphinx, pcm: Pcm, ms: int = 100) -> str:
+    turn = Turn(sphinx)
+    words = [word for chunk in chunks(pcm, ms) for word in turn.feed(chunk)]
+    return " ".join(words + turn.finish())
+
+
+def noise(seconds: float) -> Pcm:
+    """A hiss that is loud enough to sound."""
+    samples = np.random.default_rng(1).normal(0, 2000, int(seconds * HEARING_RATE_HZ))
+    return of_samples(samples.astype(np.int16), HEARING_RATE_HZ)
+
+
+@pytest.mark.shared
+async def test_a_person_who_asks_about_the_weather_in_paris_is_understood(shared: Path) -> None:
+    async with PocketSphinx(workers=1) as engine:
+        deltas, text = await transcript_of(engine, recording(shared / "audio/weather_question.wav"))
+
+    assert "weather" in text
+    assert "paris" in text
+    assert "".join(deltas) == text
+
+
+@pytest.mark.shared
+async def test_words_come_while_a_person_speaks_and_are_never_taken_back(shared: Path) -> None:
+    jfk = recording(shared / "audio/jfk.wav")
+    async with PocketSphinx(workers=1) as engine:
+        deltas, text = await transcript_of(engine, jfk)
+
+    assert len(deltas) > 3
+    assert text.startswith("".join(deltas[:-1]))
+    assert "your country" in text
+
+
+@pytest.mark.shared
+def test_the_words_depend_neither_on_the_chunks_nor_on_what_came_before(
+    shared: Path, sphinx: Sphinx
+) -> None:
+    first, other = (recording(shared / f"audio/harvard_{n}.wav") for n in (1, 5))
+
+    alone = heard(sphinx, first)
+    heard(sphinx, other)
+
+    assert heard(sphinx, first, ms=20) == alone
+    assert "child" in alone
+
+
+@pytest.mark.shared
+def test_after_a_turn_that_was_called_off_the_next_one_is_heard_as_ever(
+    shared: Path, sphinx: Sphinx
+) -> None:
+    pcm = recording(shared / "audio/harvard_1.wav")
+    alone = heard(sphinx, pcm)
+    Turn(sphinx).feed(pcm.data[: len(pcm.data) // 2])
+
+    assert heard(sphinx, pcm) == alone
+
+
+@pytest.mark.parametrize("pcm", [Pcm(b"", HEARING_RATE_HZ), silence(1000, HEARING_RATE_HZ)])
+async def test_silence_has_no_words(pcm: Pcm) -> None:
+    async with PocketSphinx(workers=1) as engine:
+        assert await transcript_of(engine, pcm) == ([], "")
+
+
+async def test_another_language_is_refused_with_advice() -> None:
+    engine = PocketSphinx(workers=1)
+
+    with pytest.raises(EngineFailure, match="another transcriber") as failed:
+        await transcript_of(engine, noise(0.1), language="de")
+
+    assert failed.value.code == "unsupported_language"
+
+
+async def test_a_process_that_is_killed_fails_its_turn_and_no_other() -> None:
+    async def until_killed(engine: PocketSphinx) -> AsyncIterator[Pcm]:
+        yield noise(0.5)
+        (worker,) = engine.process_ids
+        os.kill(worker, signal.SIGKILL)
+        for _ in range(100):
+            yield noise(0.5)
+
+    async with PocketSphinx(workers=1) as engine:
+        with pytest.raises(EngineFailure, match="PocketSphinx"):
+            async for _ in engine.transcribe(until_killed(engine), TranscriptionHints()):
+                pass
+        _, text = await transcript_of(engine, silence(300, HEARING_RATE_HZ))
+
+    assert text == ""
+
+
+def test_a_word_is_certain_once_several_hypotheses_agree_on_it() -> None:
+    words = Words()
+
+    certain = [words.hear(["the", "child", "almost", "hurt"]) for _ in range(4)]
+
+    assert certain == [[], [], [], ["the", "child"]]
+
+
+def test_a_conclusion_goes_on_where_the_certain_words_end() -> None:
+    words = Words()
+    for _ in range(4):
+        words.hear(["the", "child", "almost", "hurt"])
+
+    assert words.conclude(["a", "child", "almost", "hurt", "the", "dog"]) == [
+        "almost",
+        "hurt",
+        "the",
+        "dog",
+    ]
+    assert words.conclude(["next"]) == ["next"]
+
+
+def test_how_far_other_words_have_told_the_same() -> None:
+    assert reach(["a", "b"], ["a", "b", "c"]) == 2
+    assert reach([], ["a", "b"]) == 0
+    assert reach(["a", "x"], ["a", "b", "c"]) == 2
+
+
+def test_numbers_of_pronunciations_are_no_words() -> None:
+    assert plain("the(2) child") == ["the", "child"]
