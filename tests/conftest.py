@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from vivavoce.testing.virtual_time import VirtualLoop
+
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """asyncio is the only loop."""
-    return "asyncio"
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """asyncio is the only loop.
+
+    In `tests/server` both ends of a connection share one, so its time may be virtual: starting,
+    stopping and waiting take none. What needs a thread there says so and runs in real time.
+    """
+    virtual = request.path.parent.name == "server"
+    return "asyncio", {"loop_factory": VirtualLoop} if virtual else {}
 
 
 @pytest.fixture(scope="session")

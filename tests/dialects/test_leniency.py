@@ -445,3 +445,20 @@ class TestRule15TextOfTheAssistant:
         refusal = refused(dialect, {"type": "conversation.item.create", "item": item}, strict=True)
 
         assert refusal.param == "item.content[0].type"
+
+
+NULLS = {
+    "type": "response.create",
+    "response": {"instructions": None, "metadata": {"a": "b"}, "conversation": None},
+}
+
+
+class TestNullsOfAResponse:
+    """Not in the reference: LiveKit names what it does not set."""
+
+    @BOTH
+    def test_are_as_good_as_absent(self, dialect: Dialect) -> None:
+        assert decoded(dialect, NULLS) == CreateResponse(metadata={"a": "b"})
+
+    def test_strict_mode_refuses_them(self) -> None:
+        assert refused("ga", NULLS, strict=True).param == "response.instructions"

@@ -82,10 +82,14 @@ def run(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     flags = {name: value for name, value in vars(options).items() if name != "run"}
     try:
-        config = ensure_key(load(flags, os.environ))
-        return _serve(config, made_key="api_key" not in _given(flags))
+        asked = load(flags, os.environ)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce serve: {wrong}\n")
+        return 2
+    try:
+        return _serve(ensure_key(asked), made_key="api_key" not in _given(flags))
+    except ConfigError as failed:
+        sys.stderr.write(f"vivavoce serve: {failed}\n")
         return 1
 
 
@@ -105,7 +109,8 @@ def _serve(config: Config, *, made_key: bool) -> int:
 
     def started(address: Address) -> None:
         if sys.stdout.isatty():
-            Console(highlight=False).print(welcome(config, address.url))
+            # Not wrapped to the terminal's width: a line is for pasting.
+            Console(highlight=False).print(welcome(config, address.url), soft_wrap=True)
         else:
             sys.stdout.write(f"vivavoce {__version__} listens on {address.url}\n")
             if made_key and not config.no_auth:
@@ -153,6 +158,10 @@ def welcome(config: Config, url: str) -> Text:
         f"OPENAI_API_KEY={key}",
     ):
         text.append(f"    {line}\n")
+    if not config.secure:
+        text.append(
+            "    clients that know wss alone (AzureOpenAI, JavaScript): serve --tls\n", "dim"
+        )
     if config.tls:
         authority = config.data_dir / "tls" / "ca.pem"
         text.append(f"    SSL_CERT_FILE={authority}\n    NODE_EXTRA_CA_CERTS={authority}\n")

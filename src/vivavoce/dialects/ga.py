@@ -349,6 +349,8 @@ class GaCodec:
         if event.response is None:
             return CreateResponse(event_id=event.event_id)
         raw = self._without(event.response, self.no_response_fields, "response")
+        if not self._strict:
+            raw = leniency.set_fields(raw)
         where = self._reshape(raw, RESPONSE_PATHS, "response")
         response = self._read(raw, shapes.Response, where)
         return CreateResponse(

@@ -78,6 +78,14 @@ def ease(shape: Raw) -> None:
     _at(shape, "audio.input.turn_detection", _turn_detection)
 
 
+def set_fields(response: Raw) -> Raw:
+    """A response without its nulls: clients name what they do not set, and nothing there is null.
+
+    LiveKit does so with `instructions`.
+    """
+    return {key: value for key, value in response.items() if value is not None}
+
+
 def lifted(raw: Raw) -> Raw:
     """Rule 10: an update whose fields lie beside its `type` instead of inside `session`."""
     if "session" in raw:

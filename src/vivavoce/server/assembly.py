@@ -1,6 +1,6 @@
 """A configuration in, the whole server out: engines, sessions and the application around them."""
 
-from vivavoce.config import Config
+from vivavoce.config import Config, ConfigError
 from vivavoce.deployments import Deployment, Deployments
 from vivavoce.observe import Metrics
 from vivavoce.runtime.channel import Backend
@@ -24,11 +24,16 @@ VOICES = (
 
 
 def assemble(config: Config) -> Application:
-    """The server that *config* describes, with nothing loaded and nothing opened yet."""
+    """The server that *config* describes, with nothing loaded and nothing opened yet.
+
+    ConfigError if there is not one recipe whose engines can be made.
+    """
     clock, metrics = Clock(), Metrics()
     mint = Minter(clock)
     deployments = Deployments(config)
     room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
+    if (lacking := room.lacking()) is not None:
+        raise ConfigError(lacking)
     limits = Limits(
         inbox_bytes=config.inbox_bytes,
         outbox_bytes=config.outbox_bytes,

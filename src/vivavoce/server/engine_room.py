@@ -58,20 +58,16 @@ class EngineRoom:
 
     def recipe(self, name: str) -> Recipe:
         """The engines of that recipe; EngineUnavailable if one of them is not ready."""
-        found = {}
-        for slot, choice in _choices(self._plans[name]):
-            placed = self._placed[_key(slot, choice)]
+        found = self._of(self._plans[name])
+        for placed in found.values():
             if placed.state != "ready":
-                raise EngineUnavailable(
-                    f"{placed.slot} {placed.name} is {placed.state}: {placed.detail}"
-                )
-            found[slot] = placed.engine
+                raise EngineUnavailable(f"{placed.name} is {placed.state}: {placed.detail}")
         return Recipe(
             name,
-            detector=found["voice_detector"],
-            transcriber=found["transcriber"],
-            language_model=found["language_model"],
-            synthesiser=found["synthesiser"],
+            detector=found["voice_detector"].engine,
+            transcriber=found["transcriber"].engine,
+            language_model=found["language_model"].engine,
+            synthesiser=found["synthesiser"].engine,
         )
 
     @asynccontextmanager
@@ -88,21 +84,26 @@ class EngineRoom:
             try:
                 self._settle()
                 await self._settled.wait()
-                self._require_a_recipe()
-                yield self
+                lacking = self.lacking()
+                if lacking is None:
+                    yield self
             finally:
                 closing.set()
+        if lacking is not None:
+            raise EngineUnavailable(lacking)
 
-    def _require_a_recipe(self) -> None:
+    def lacking(self) -> str | None:
+        """Why no recipe can be served, now or once it is loaded; None if one can."""
         failures = []
-        for name in self._plans:
-            try:
-                self.recipe(name)
-            except EngineUnavailable as unavailable:
-                failures.append(str(unavailable))
-            else:
-                return
-        raise EngineUnavailable("; ".join(dict.fromkeys(failures)))
+        for plan in self._plans.values():
+            failed = [each for each in self._of(plan).values() if each.state == "failed"]
+            if not failed:
+                return None
+            failures += [each.detail for each in failed]
+        return "; ".join(dict.fromkeys(failures))
+
+    def _of(self, plan: RecipePlan) -> dict[Slot, Placed]:
+        return {slot: self._placed[_key(slot, choice)] for slot, choice in _choices(plan)}
 
     async def _keep(self, placed: Placed, closing: anyio.Event) -> None:
         """Enter one engine, hold it until the end, leave it."""
@@ -140,5 +141,6 @@ def _place(slot: Slot, choice: EngineChoice) -> Placed:
     try:
         engine = registry.make(slot, choice.engine, choice.options)
     except EngineUnavailable as unavailable:
+        log.warning("engine cannot be made", slot=slot, engine=choice.engine, why=str(unavailable))
         return Placed(slot, choice.engine, None, "failed", str(unavailable))
     return Placed(slot, choice.engine, engine)

@@ -18,11 +18,18 @@ from vivavoce.core.settings import (
 )
 from vivavoce.deployments import Deployment, UnknownDeployment
 from vivavoce.dialects.api import Codec, Dialect, codec, dialect_of
-from vivavoce.runtime.channel import Opening, View
+from vivavoce.engines.registry import EngineUnavailable
+from vivavoce.runtime.channel import Backend, Opening, View
 from vivavoce.server.admission import Seat
 from vivavoce.server.auth import Identity, identify
 from vivavoce.server.handshake import Handshake, of_scope
-from vivavoce.server.refusals import NOT_FOUND, Denial, unknown_call, unknown_deployment
+from vivavoce.server.refusals import (
+    NOT_FOUND,
+    Denial,
+    unavailable,
+    unknown_call,
+    unknown_deployment,
+)
 from vivavoce.server.service import Service
 from vivavoce.transports.websocket import WebSocketChannel
 
@@ -101,10 +108,17 @@ async def converse(service: Service, websocket: WebSocket) -> None:
     if isinstance(seat, Denial):
         await deny(service, websocket, handshake, seat)
         return
+    try:
+        backend = service.backend_for(entry.deployment)
+    except EngineUnavailable as lacking:
+        service.admission.leave(seat)
+        denial = unavailable(f"{entry.deployment.name} cannot be served: {lacking}", 30)
+        await deny(service, websocket, handshake, denial)
+        return
     with seat:
         offered = SUBPROTOCOL in handshake.subprotocols
         await websocket.accept(subprotocol=SUBPROTOCOL if offered else None)
-        await _serve(service, websocket, entry, seat)
+        await _serve(service, websocket, entry, backend, seat)
 
 
 async def deny(
@@ -124,7 +138,9 @@ async def deny(
     )
 
 
-async def _serve(service: Service, websocket: WebSocket, entry: Entry, seat: Seat) -> None:
+async def _serve(
+    service: Service, websocket: WebSocket, entry: Entry, backend: Backend, seat: Seat
+) -> None:
     channel = WebSocketChannel(websocket, _codec(service, entry))
     seat.hang_up = channel.close
     if entry.intent not in (None, TRANSCRIPTION):
@@ -133,10 +149,12 @@ async def _serve(service: Service, websocket: WebSocket, entry: Entry, seat: Sea
     opening = _opening(service, entry)
     # Whatever is logged from here on says which session it is about.
     with bound_contextvars(session=opening.session_id):
-        await _run(service, channel, entry, opening)
+        await _run(service, channel, entry, backend, opening)
 
 
-async def _run(service: Service, channel: WebSocketChannel, entry: Entry, opening: Opening) -> None:
+async def _run(
+    service: Service, channel: WebSocketChannel, entry: Entry, backend: Backend, opening: Opening
+) -> None:
     deployment = entry.deployment
     log.info(
         "session begins",
@@ -148,7 +166,7 @@ async def _run(service: Service, channel: WebSocketChannel, entry: Entry, openin
     service.metrics.session_begun(deployment.name, entry.dialect)
     began = service.clock.now()
     try:
-        async with service.backend_for(deployment).open(opening) as live:
+        async with backend.open(opening) as live:
             await live.attach(channel, View())
     except Exception:  # the edge of a session: no other may notice
         log.exception("session failed")

@@ -1,0 +1,6 @@
+export declare class DefaultAzureCredential {}
+
+export declare function getBearerTokenProvider(
+  credential: DefaultAzureCredential,
+  scopes: string | string[],
+): () => Promise<string>;

@@ -1,0 +1,78 @@
+"""Engines loaded once for all recipes, and what happens when some cannot be."""
+
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
+from vivavoce.engines.registry import EngineUnavailable
+from vivavoce.server.assembly import assemble
+from vivavoce.server.engine_room import EngineRoom
+from vivavoce.testing.server import running
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """In real time: voice detection has a thread."""
+    return "asyncio"
+
+
+SCRIPTED = EngineChoice("scripted")
+PLAN = RecipePlan(transcriber=SCRIPTED, language_model=SCRIPTED, synthesiser=SCRIPTED)
+BROKEN = RecipePlan(
+    transcriber=EngineChoice("nobody"), language_model=SCRIPTED, synthesiser=SCRIPTED
+)
+
+
+async def test_recipes_share_the_engines_that_they_both_name() -> None:
+    async with EngineRoom({"one": PLAN, "two": PLAN}).open() as room:
+        assert room.recipe("one").detector is room.recipe("two").detector
+        assert [each.status for each in room.report()] == ["ready"] * 4
+
+
+async def test_one_broken_recipe_does_not_stop_the_others() -> None:
+    async with EngineRoom({"whole": PLAN, "broken": BROKEN}).open() as room:
+        assert room.recipe("whole").name == "whole"
+        with pytest.raises(EngineUnavailable, match="no transcriber is called 'nobody'"):
+            room.recipe("broken")
+        assert "failed" in [each.status for each in room.report()]
+
+
+async def test_without_one_whole_recipe_there_is_nothing_to_open() -> None:
+    with pytest.raises(EngineUnavailable, match="nobody"):
+        async with EngineRoom({"broken": BROKEN}).open():
+            pass
+
+
+async def test_a_recipe_is_not_served_before_it_is_loaded() -> None:
+    with pytest.raises(EngineUnavailable, match="loading"):
+        EngineRoom({"one": PLAN}).recipe("one")
+
+
+async def test_a_scenario_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        assemble(Config(no_auth=True, scenario=tmp_path / "nowhere.toml", data_dir=tmp_path))
+
+
+async def test_an_upgrade_to_a_broken_recipe_is_refused_and_says_why(tmp_path: Path) -> None:
+    deployments = {"broken": DeploymentPlan(recipe="broken")}
+    config = Config(
+        no_auth=True,
+        data_dir=tmp_path,
+        recipes={"embedded": PLAN, "broken": BROKEN},
+        deployments=deployments,
+    )
+
+    async with running(assemble(config)) as address:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{address.ws_url}/v1/realtime?model=broken")
+        async with connect(f"{address.ws_url}/v1/realtime?model=gpt-realtime") as connection:
+            first = await connection.recv()
+
+    assert refused.value.response.status_code == 503
+    assert b"nobody" in (refused.value.response.body or b"")
+    assert "session.created" in str(first)
