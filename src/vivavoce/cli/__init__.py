@@ -8,7 +8,7 @@ from importlib import import_module
 
 from vivavoce import __version__
 
-COMMANDS = ("serve", "talk", "check", "bench")
+COMMANDS = ("serve", "talk", "check", "bench", "conform")
 DESCRIPTION = """\
 The Realtime API for speech and audio as software you run yourself.
 
@@ -16,6 +16,7 @@ The Realtime API for speech and audio as software you run yourself.
   vivavoce talk question.wav   say a recording to it, and hear the answer
   vivavoce check               look at every engine, and say what to do about those that fail
   vivavoce bench               measure how many conversations it carries on this machine
+  vivavoce conform             drive a server through cases that hold of any, and see which break
 """
 
 
