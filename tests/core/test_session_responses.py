@@ -20,6 +20,7 @@ from vivavoce.core.settings import (
     AudioInputUpdate,
     AudioOutputUpdate,
     FunctionTool,
+    ServerVad,
     SessionSettings,
     SessionUpdate,
     Transcription,
@@ -122,7 +123,8 @@ def test_a_function_call_streams_its_arguments() -> None:
     made = talk.say(
         commands.CreateResponse(),
         signals.CallProduced("resp_1", 0, "get_weather", '{"city":'),
-        signals.CallProduced("resp_1", 0, "get_weather", '"Paris"}', final=True),
+        signals.CallProduced("resp_1", 0, "get_weather", '"Paris"}'),
+        signals.CallProduced("resp_1", 0, "get_weather", final=True),
         DONE,
     )
 
@@ -140,6 +142,21 @@ def test_a_function_call_streams_its_arguments() -> None:
     assert ended(made).output == (
         FunctionCall("item_1", "get_weather", "call_1", '{"city":"Paris"}', "completed"),
     )
+
+
+def test_what_comes_of_a_call_after_its_end_goes_nowhere() -> None:
+    talk = Talk()
+    talk.say(commands.CreateResponse(), signals.CallProduced("resp_1", 0, "f", "{}", final=True))
+
+    assert talk.say(signals.CallProduced("resp_1", 0, "f", "{}", final=True)) == []
+
+
+def test_a_call_that_was_concluded_can_be_deleted_while_the_response_goes_on() -> None:
+    talk = Talk()
+    talk.say(commands.CreateResponse(), signals.CallProduced("resp_1", 0, "f", "{}", final=True))
+
+    assert names(talk.say(commands.DeleteItem(item_id="item_1"))) == ["ItemDeleted"]
+    assert names(talk.say(DONE)) == ["ResponseDone"]
 
 
 def test_several_calls_and_words_keep_their_places_in_the_output() -> None:
@@ -216,6 +233,44 @@ def test_a_response_sees_the_conversation_or_exactly_what_is_listed() -> None:
 
     talk.say(commands.CreateResponse(conversation="none", input=()))
     assert talk.request.context == ()
+
+
+def test_a_listed_item_is_taken_as_listed_whatever_its_id() -> None:
+    talk = Talk()
+    talk.speak_a_turn()
+    mine = user("something else", "item_1")
+
+    talk.say(commands.CreateResponse(conversation="none", input=(mine,)))
+
+    assert talk.request.context == (mine,)
+
+
+def test_what_is_still_being_said_is_no_context_unless_it_is_listed() -> None:
+    talk = spoken()
+    talk.say(commands.CreateResponse(conversation="none"))
+    whole = talk.request.context
+    listed = (commands.ItemReference("item_1"),)
+    talk.say(commands.CreateResponse(conversation="none", input=listed))
+
+    assert whole == ()
+    (item,) = talk.request.context
+    assert isinstance(item, Message)
+    assert [part.heard for part in item.content if isinstance(part, OutputAudio)] == [
+        "one two three"
+    ]
+
+
+def test_a_response_waits_for_all_the_words_it_is_to_answer() -> None:
+    talk = Talk(SessionSettings(input=AudioInput(turn_detection=ServerVad(create_response=False))))
+    talk.speak_a_turn()
+    talk.speak_a_turn()
+    talk.say(commands.CreateResponse())
+    talk.say(commands.CreateResponse(conversation="none", input=()))
+
+    talk.say(signals.TranscriptFinished("item_2", "two"))
+    assert [order.response_id for order in talk.effects(effects.Generate)] == ["resp_2"]
+    talk.say(signals.TranscriptFinished("item_1", "one"))
+    assert [order.response_id for order in talk.effects(effects.Generate)] == ["resp_2", "resp_1"]
 
 
 def test_an_unknown_reference_is_refused_by_its_path() -> None:
@@ -364,6 +419,31 @@ def test_truncating_what_is_still_being_said_silences_it_and_lets_it_finish() ->
     assert (part.heard, part.transcript) == ("one two", "")
 
 
+def test_what_was_truncated_while_it_was_said_is_as_long_as_what_is_left() -> None:
+    talk = spoken()
+    talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=500))
+
+    more = talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=600))
+
+    assert error(more).message == "Audio content of 500ms is already shorter than 600ms"
+
+
+@pytest.mark.parametrize("cut_ms", [None, 0])
+def test_of_words_that_nobody_has_heard_any_sound_of_none_are_remembered(
+    cut_ms: int | None,
+) -> None:
+    talk = Talk()
+    talk.say(commands.CreateResponse(), signals.TextProduced("resp_1", "one two"))
+    if cut_ms is not None:
+        talk.say(signals.AudioProduced("resp_1", bytes(48000)))
+        talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=cut_ms))
+    talk.say(commands.CancelResponse(), TEXT)
+
+    (item,) = talk.request.context
+    assert isinstance(item, Message)
+    assert [part.heard for part in item.content if isinstance(part, OutputAudio)] == [""]
+
+
 @pytest.mark.parametrize(("index", "end_ms"), [(0, 1001), (1, 0)])
 def test_what_is_being_said_cannot_be_truncated_beyond_its_end(index: int, end_ms: int) -> None:
     cut = commands.TruncateItem(item_id="item_1", content_index=index, audio_end_ms=end_ms)
@@ -377,6 +457,64 @@ def test_an_item_in_the_making_cannot_be_deleted() -> None:
     assert "still being generated" in error(talk.say(commands.DeleteItem(item_id="item_1"))).message
     talk.say(DONE)
     assert names(talk.say(commands.DeleteItem(item_id="item_1"))) == ["ItemDeleted"]
+
+
+def test_what_is_being_said_can_be_truncated_before_it_sounds_and_again_but_never_regrows() -> None:
+    talk = Talk()
+    talk.say(commands.CreateResponse(), signals.TextProduced("resp_1", "one"))
+    silent = talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=0))
+    talk.say(signals.AudioProduced("resp_1", bytes(48000)))
+
+    grown = talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=1))
+
+    assert names(silent) == ["ItemTruncated"]
+    assert error(grown).message == "Audio content of 0ms is already shorter than 1ms"
+
+
+def test_what_is_out_of_band_is_no_item_of_the_conversation() -> None:
+    talk = Talk()
+    talk.say(
+        commands.CreateResponse(conversation="none"),
+        signals.AudioProduced("resp_1", bytes(48000)),
+    )
+
+    truncated = talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=0))
+
+    assert error(truncated).code == "item_truncate_invalid_item_id"
+    assert error(talk.say(commands.DeleteItem(item_id="item_1"))).code == (
+        "item_delete_invalid_item_id"
+    )
+
+
+def test_of_words_that_were_written_and_not_spoken_nobody_remembers_any() -> None:
+    talk = spoken()
+    talk.say(signals.TextProduced("resp_1", ", four and five."), commands.CancelResponse(), TEXT)
+
+    (item,) = talk.request.context
+
+    assert isinstance(item, Message)
+    (part,) = item.content
+    assert isinstance(part, OutputAudio)
+    assert part.heard == "one two three,"
+    assert part.transcript == "one two three, four and five."
+
+
+def test_an_item_in_the_making_is_retrieved_as_far_as_it_is_made() -> None:
+    talk = spoken()
+    talk.say(signals.CallProduced("resp_1", 0, "f", '{"a'))
+
+    message, call = events_in(
+        talk.say(commands.RetrieveItem(item_id="item_1"), commands.RetrieveItem(item_id="item_2"))
+    )
+
+    assert isinstance(message, events.ItemRetrieved)
+    assert isinstance(message.item, Message)
+    assert [part.transcript for part in message.item.content if isinstance(part, OutputAudio)] == [
+        "one two three"
+    ]
+    assert [len(part.pcm) for part in message.audio] == [48000]
+    assert isinstance(call, events.ItemRetrieved)
+    assert call.item == FunctionCall("item_2", "f", "call_1", '{"a', "in_progress")
 
 
 def test_a_retrieved_item_comes_with_its_audio_and_to_who_asked() -> None:
@@ -450,6 +588,61 @@ def test_audio_inside_an_item_is_measured_kept_and_written_down() -> None:
     assert item_heard.content == (InputAudio(2400, 24000, "hello"),)
 
 
+def test_audio_that_is_cut_within_a_sample_loses_the_half() -> None:
+    talk = Talk()
+    item = Message("mine", "user", (InputAudio(0, 24000),))
+
+    talk.say(commands.CreateItem(item=item, audio=(commands.ItemAudio(0, bytes(4801)),)))
+    talk.say(commands.RetrieveItem(item_id="mine"))
+
+    assert [len(order.pcm) for order in talk.effects(effects.Transcribe)] == [4800]
+    retrieved = events_in(talk.outputs)[-1]
+    assert isinstance(retrieved, events.ItemRetrieved)
+    assert [len(part.pcm) for part in retrieved.audio] == [4800]
+
+
+def test_words_belong_to_the_part_that_was_spoken() -> None:
+    talk = Talk(SessionSettings(input=AudioInput(transcription=Transcription("whisper-1"))))
+    content = (InputText("look:"), InputAudio(0, 24000), InputAudio(0, 24000))
+    audio = (commands.ItemAudio(1, bytes(4800)), commands.ItemAudio(2, bytes(9600)))
+    talk.say(commands.CreateItem(item=Message("mine", "user", content), audio=audio))
+
+    made = talk.say(
+        signals.TranscriptGrew("mine", "hello"), signals.TranscriptFinished("mine", "hello")
+    )
+    talk.say(TEXT)
+
+    assert [type(order) for order in talk.effects(object) if not isinstance(order, effects.Tell)][
+        :2
+    ] == [effects.Transcribe, effects.FinishTranscript]
+    told = [getattr(event, "content_index", None) for event in events_in(made)]
+    assert (names(made), told) == (["TranscriptionDelta", "TranscriptionCompleted"], [1, 1])
+    (item,) = talk.request.context
+    assert isinstance(item, Message)
+    assert item.content[1:] == (InputAudio(2400, 24000, "hello"), InputAudio(4800, 24000))
+
+
+def test_a_recording_that_could_not_be_written_down_is_told_with_its_place() -> None:
+    talk = Talk(SessionSettings(input=AudioInput(transcription=Transcription("whisper-1"))))
+    content = (InputText("look:"), InputAudio(0, 24000))
+    audio = (commands.ItemAudio(1, bytes(4800)),)
+    talk.say(commands.CreateItem(item=Message("mine", "user", content), audio=audio))
+
+    (failed,) = events_in(talk.say(signals.TranscriptFailed("mine", "server_error", "it broke")))
+
+    assert isinstance(failed, events.TranscriptionFailed)
+    assert (failed.content_index, failed.message) == (1, "it broke")
+
+
+def test_where_nobody_wants_words_a_recording_is_kept_as_it_is() -> None:
+    talk = Talk(reads=False)
+    item = Message("mine", "user", (InputAudio(0, 24000),))
+
+    made = talk.say(commands.CreateItem(item=item, audio=(commands.ItemAudio(0, bytes(4800)),)))
+
+    assert effects_in(made) == []
+
+
 def test_audio_that_comes_with_its_words_is_not_written_down() -> None:
     talk = Talk()
     item = Message("mine", "user", (InputAudio(0, 24000, "hello"),))
@@ -474,6 +667,21 @@ def test_the_previews_way_commits_and_cancels_first() -> None:
         "ItemDone",
         "ResponseCreated",
     ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"voice": "nobody"}, {"input": (commands.ItemReference("nowhere"),)}]
+)
+def test_a_response_that_is_refused_cancels_and_commits_nothing(wrong: dict[str, object]) -> None:
+    talk = Talk(SessionSettings(input=AudioInput(turn_detection=None)), voices=("alloy",))
+    talk.say(TEXT, commands.AppendAudio(audio=bytes(9600)))
+
+    made = talk.say(
+        commands.CreateResponse(commit=True, cancel_previous=True, **wrong)  # type: ignore[arg-type]
+    )
+
+    assert names(made) == ["ErrorRaised"]
+    assert names(talk.say(DONE)) == ["ResponseDone"]
 
 
 def test_the_previews_way_with_nothing_to_commit_or_cancel_is_no_error() -> None:
@@ -537,14 +745,24 @@ def test_tracing_cannot_change_once_it_is_on() -> None:
     assert error(off).param == "session.tracing"
 
 
-def test_the_type_of_a_session_in_use_cannot_change() -> None:
+def test_the_type_of_a_session_cannot_change_once_it_has_responded() -> None:
     talk = Talk()
-    fresh = talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
     talk.write("hello")
-    late = talk.say(commands.UpdateSession(update=SessionUpdate(type="realtime")))
+    fresh = talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
+    back = talk.say(commands.UpdateSession(update=SessionUpdate(type="realtime")))
+    talk.say(TEXT)
+    late = talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
 
-    assert names(fresh) == ["SessionUpdated"]
+    assert names(fresh) == names(back) == ["SessionUpdated"]
     assert error(late).param == "session.type"
+
+
+def test_a_transcription_update_makes_it_a_transcription_session() -> None:
+    made = Talk().say(commands.UpdateSession(update=SessionUpdate(), as_transcription=True))
+
+    (updated,) = events_in(made)
+    assert isinstance(updated, events.SessionUpdated)
+    assert (updated.session.settings.type, updated.as_transcription) == ("transcription", True)
 
 
 def test_on_a_websocket_the_client_clears_its_own_playback() -> None:
@@ -584,6 +802,56 @@ def test_where_the_server_plays_an_interruption_truncates_at_what_was_heard() ->
     assert isinstance(truncated, events.ItemTruncated)
     assert truncated.audio_end_ms == 500
     assert effects.FlushPlayback("resp_1") in effects_in(made)
+
+
+def test_where_the_server_plays_what_was_cleared_does_not_sound_again() -> None:
+    talk = Talk(plays=True)
+    talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(48000)))
+    cleared = talk.say(commands.ClearOutput())
+    again = talk.say(commands.ClearOutput())
+
+    more = talk.say(
+        signals.AudioProduced("resp_1", bytes(48000)), signals.Played("resp_1", 24000), DONE
+    )
+
+    assert (names(cleared), again) == (["OutputCleared", "ItemTruncated"], [])
+    assert names(more)[0] == "AudioDone"
+    assert talk.session._responses._playback._row == {}
+
+
+def test_where_the_server_plays_no_truncation_gives_back_what_the_client_took() -> None:
+    talk = Talk(plays=True)
+    talk.say(
+        commands.CreateResponse(),
+        signals.AudioProduced("resp_1", bytes(48000)),
+        DONE,
+        signals.Played("resp_1", 12000),
+        commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=100),
+    )
+
+    made = talk.hear(0.9, 0.9)
+
+    assert names(made) == ["SpeechStarted", "OutputCleared", "ItemTruncated"]
+    truncated = events_in(made)[-1]
+    assert isinstance(truncated, events.ItemTruncated)
+    assert truncated.audio_end_ms == 100
+    assert [type(each) for each in effects_in(made)][-1] is effects.Transcribe
+
+
+def test_where_the_server_plays_only_what_is_in_the_conversation_is_truncated() -> None:
+    talk = Talk(plays=True)
+    talk.say(
+        commands.CreateResponse(),
+        signals.AudioProduced("resp_1", bytes(48000)),
+        DONE,
+        commands.DeleteItem(item_id="item_1"),
+        commands.CreateItem(item=Message("item_1", "user", ())),
+        commands.CreateResponse(conversation="none"),
+        signals.AudioProduced("resp_2", bytes(48000)),
+    )
+
+    assert names(talk.say(commands.ClearOutput())) == ["OutputCleared", "OutputCleared"]
+    assert names(talk.say(signals.AudioProduced("resp_2", bytes(48000)))) == ["AudioDelta"]
 
 
 def test_where_the_server_plays_the_client_may_clear_it() -> None:

@@ -30,7 +30,20 @@ Kind = TypeVar("Kind")
 
 BY_HAND = SessionSettings(input=AudioInput(turn_detection=None))
 READING_ALONG = SessionSettings(input=AudioInput(transcription=Transcription("whisper-1")))
+TurnEvent = (
+    events.SpeechStarted
+    | events.SpeechStopped
+    | events.AudioCommitted
+    | events.ItemAdded
+    | events.ItemDone
+)
 TURN = ["SpeechStarted", "SpeechStopped", "AudioCommitted", "ItemAdded", "ItemDone"]
+
+
+PATIENT = SessionSettings(input=AudioInput(turn_detection=ServerVad(idle_timeout_ms=6000)))
+LISTENING = SessionSettings(
+    type="transcription", input=AudioInput(transcription=Transcription("whisper-1"))
+)
 
 
 def only(talk: Talk, kind: type[Kind]) -> Kind:
@@ -41,6 +54,16 @@ def only(talk: Talk, kind: type[Kind]) -> Kind:
 def error(outputs: list[effects.Output]) -> Refusal:
     (raised,) = [event for event in events_in(outputs) if isinstance(event, events.ErrorRaised)]
     return raised.refusal
+
+
+def reading(asked: Transcription | None) -> commands.UpdateSession:
+    """The client asks to read along, or no longer."""
+    return commands.UpdateSession(update=SessionUpdate(input=AudioInputUpdate(transcription=asked)))
+
+
+def words_in(outputs: list[effects.Output]) -> str:
+    told = events_in(outputs)
+    return "".join(each.delta for each in told if isinstance(each, events.TranscriptionDelta))
 
 
 def test_the_first_event_is_session_created() -> None:
@@ -61,12 +84,13 @@ def test_one_item_id_runs_through_the_whole_turn() -> None:
     talk = Talk()
     talk.speak_a_turn()
 
-    ids = {
-        event.item_id if hasattr(event, "item_id") else event.item.id
-        for event in events_in(talk.outputs)[1:6]
-    }
+    ids = [
+        event.item.id if isinstance(event, events.ItemAdded | events.ItemDone) else event.item_id
+        for event in events_in(talk.outputs)
+        if isinstance(event, TurnEvent)
+    ]
 
-    assert ids == {"item_1"}
+    assert ids == ["item_1"] * 5
 
 
 def test_a_turn_reaches_back_by_the_prefix_and_includes_the_silence() -> None:
@@ -120,8 +144,9 @@ def test_a_response_waits_for_the_words_it_is_to_answer() -> None:
 
     talk.say(signals.TranscriptFinished("item_1", "what time is it"))
 
-    (part,) = talk.request.context[0].content
-    assert part.transcript == "what time is it"
+    (item,) = talk.request.context
+    assert isinstance(item, Message)
+    assert item.content == (InputAudio(27 * 32 * 24, 24000, "what time is it"),)
 
 
 def test_a_recipe_that_listens_itself_does_not_wait_for_words() -> None:
@@ -160,6 +185,73 @@ def test_words_are_shown_once_their_item_is_known() -> None:
     assert names(more) == ["TranscriptionDelta"]
 
 
+def test_who_begins_to_read_in_mid_turn_reads_all_of_it() -> None:
+    talk = Talk()
+    talk.hear(VOICE, VOICE)
+    talk.say(signals.TranscriptGrew("item_1", "what "))
+    talk.say(reading(Transcription("whisper-1")))
+    talk.say(signals.TranscriptGrew("item_1", "time"))
+
+    made = talk.hear(*[SILENCE] * 7)
+
+    assert words_in(made) == "what time"
+
+
+def test_who_has_begun_to_read_reads_to_the_end() -> None:
+    talk = Talk(READING_ALONG)
+    talk.speak_a_turn()
+    talk.say(signals.TranscriptGrew("item_1", "what "))
+    talk.say(reading(None))
+
+    made = talk.say(
+        signals.TranscriptGrew("item_1", "time"),
+        signals.TranscriptFinished("item_1", "what time"),
+    )
+
+    assert names(made)[:2] == ["TranscriptionDelta", "TranscriptionCompleted"]
+
+
+def test_who_does_not_read_when_the_turn_is_over_never_reads_it() -> None:
+    talk = Talk(READING_ALONG)
+    talk.hear(VOICE, VOICE)
+    talk.say(signals.TranscriptGrew("item_1", "what "))
+    talk.say(reading(None))
+    talk.hear(*[SILENCE] * 7)
+    talk.say(reading(Transcription("whisper-1")))
+
+    made = talk.say(
+        signals.TranscriptGrew("item_1", "time"),
+        signals.TranscriptFinished("item_1", "what time"),
+    )
+
+    assert names(made) == []
+
+
+def test_words_that_waited_come_before_those_that_are_shown_live() -> None:
+    talk = Talk(READING_ALONG)
+    talk.hear(VOICE, VOICE)
+    talk.say(signals.TranscriptGrew("item_1", "what "))
+    talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
+
+    made = talk.say(signals.TranscriptGrew("item_1", "time"))
+
+    assert words_in(made) == "what time"
+
+
+def test_words_shown_live_are_concluded_whatever_the_settings_say_by_then() -> None:
+    talk = Talk(LISTENING)
+    talk.hear(VOICE, VOICE)
+    talk.say(signals.TranscriptGrew("item_1", "what "))
+    talk.say(reading(None))
+    more = talk.say(signals.TranscriptGrew("item_1", "time"))
+    talk.hear(*[SILENCE] * 7)
+
+    made = talk.say(signals.TranscriptFinished("item_1", "what time"))
+
+    assert names(more) == ["TranscriptionDelta"]
+    assert names(made) == ["TranscriptionCompleted"]
+
+
 def test_nobody_reads_words_that_were_not_asked_for() -> None:
     talk = Talk()
     talk.hear(VOICE, VOICE)
@@ -182,7 +274,7 @@ def test_a_transcription_is_completed_once_with_its_length() -> None:
 
 
 def test_models_billed_by_tokens_report_tokens() -> None:
-    asked = AudioInput(transcription=Transcription("gpt-4o-transcribe"))
+    asked = AudioInput(transcription=Transcription("gpt-4o-transcribe", prompt="greetings"))
     talk = Talk(SessionSettings(input=asked))
     talk.speak_a_turn(voiced=50)
 
@@ -190,8 +282,18 @@ def test_models_billed_by_tokens_report_tokens() -> None:
 
     completed = only(talk, events.TranscriptionCompleted)
     assert completed.usage == events.TranscriptionUsage(
-        input=events.Tokens(audio=18), output_tokens=3
+        input=events.Tokens(text=3, audio=18), output_tokens=3
     )
+
+
+@pytest.mark.parametrize("model", [None, "whisper-1", "gpt-transcribe", "gpt-realtime-whisper"])
+def test_all_other_models_report_seconds(model: str | None) -> None:
+    talk = Talk(SessionSettings(input=AudioInput(transcription=Transcription(model))))
+    talk.speak_a_turn(voiced=50)
+
+    talk.say(signals.TranscriptFinished("item_1", "hello there"))
+
+    assert only(talk, events.TranscriptionCompleted).usage == events.TranscriptionUsage(seconds=2)
 
 
 def test_a_failed_transcription_fails_the_response_that_waits_for_it() -> None:
@@ -215,6 +317,23 @@ def test_a_transcription_that_fails_in_mid_turn_is_told_at_its_end() -> None:
     assert names(early) == []
     assert names(late)[-3:] == ["ResponseCreated", "TranscriptionFailed", "ResponseDone"]
     assert effects.TranscribeMore("item_1", bytes(1536)) not in effects_in(late)
+
+
+def test_a_transcript_that_is_over_before_the_turn_is_answered_at_its_end() -> None:
+    talk = Talk(READING_ALONG)
+    talk.hear(VOICE, VOICE)
+    early = talk.say(
+        signals.TranscriptGrew("item_1", "what"),
+        signals.TranscriptFinished("item_1", "what"),
+        signals.TranscriptGrew("item_1", " more"),
+    )
+    late = talk.hear(VOICE, *[SILENCE] * 7)
+
+    assert early == []
+    assert names(late)[-2:] == ["ResponseCreated", "TranscriptionCompleted"]
+    assert words_in(late) == "what"
+    orders = {type(each) for each in effects_in(late)}
+    assert orders == {effects.Listen, effects.Generate}
 
 
 def test_after_a_failed_turn_the_next_one_works() -> None:
@@ -336,6 +455,49 @@ def test_committing_in_mid_speech_cuts_the_turn_there() -> None:
     assert names(talk.hear(VOICE, VOICE)) == ["SpeechStarted"]
 
 
+def test_what_was_committed_before_it_was_judged_begins_no_turn() -> None:
+    talk = Talk()
+    talk.say(*[commands.AppendAudio(audio=bytes(1536))] * 10, commands.CommitAudio())
+
+    made = talk.say(signals.Heard(0, (VOICE,) * 10))
+
+    assert names(made) == []
+    assert names(talk.hear(VOICE, VOICE)) == ["SpeechStarted"]
+    assert only(talk, events.SpeechStarted).audio_start_ms == 320
+
+
+def test_a_turn_never_ends_behind_the_audio_there_is() -> None:
+    talk = Talk()
+    talk.say(commands.AppendAudio(audio=bytes(9600)))
+
+    talk.say(signals.Heard(0, (VOICE, VOICE, *[SILENCE] * 20)))
+
+    assert only(talk, events.SpeechStopped).audio_end_ms == 200
+    assert "only has 0.00ms" in error(talk.say(commands.CommitAudio())).message
+
+
+def test_nobody_can_take_the_id_of_an_item_that_is_being_spoken() -> None:
+    talk = Talk()
+    talk.hear(VOICE, VOICE)
+    mine = Message("item_1", "user", ())
+
+    refusal = error(talk.say(commands.CreateItem(item=mine)))
+
+    assert refusal.code == "item_create_duplicate_item_id"
+    assert names(talk.hear(*[SILENCE] * 7)) == [*TURN[1:], "ResponseCreated"]
+
+
+def test_the_id_of_an_item_whose_words_are_due_is_not_free_either() -> None:
+    talk = Talk()
+    talk.speak_a_turn()
+    talk.say(commands.CancelResponse(), commands.DeleteItem(item_id="item_1"))
+    mine = commands.CreateItem(item=Message("item_1", "user", ()))
+
+    assert error(talk.say(mine)).code == "item_create_duplicate_item_id"
+    talk.say(signals.TranscriptFinished("item_1", "hello"))
+    assert names(talk.say(mine)) == ["ItemAdded", "ItemDone"]
+
+
 def test_committing_silence_with_detection_on_takes_what_is_kept() -> None:
     talk = Talk()
     talk.hear(*[SILENCE] * 10)
@@ -360,6 +522,16 @@ def test_clearing_drops_the_turn_and_its_transcription() -> None:
     assert names(talk.hear(*[SILENCE] * 20)) == []
 
 
+def test_clearing_forgets_the_words_that_waited() -> None:
+    talk = Talk(READING_ALONG)
+    talk.hear(*[VOICE] * 10)
+    talk.say(signals.TranscriptGrew("item_1", "never mind"))
+    talk.say(commands.ClearAudio())
+
+    assert words_in(talk.speak_a_turn()) == ""
+    assert not talk.session._captions._held
+
+
 def test_clearing_nothing_is_fine() -> None:
     assert names(Talk().say(commands.ClearAudio())) == ["AudioCleared"]
 
@@ -381,6 +553,21 @@ def test_voice_detection_that_breaks_begins_anew() -> None:
     assert error(made).kind == "server_error"
     assert names(talk.hear(VOICE, VOICE)) == ["SpeechStarted"]
     assert talk.say(signals.DetectionFailed(0, "again")) == []
+
+
+def test_voice_detection_that_breaks_in_mid_turn_leaves_the_turn_to_go_on() -> None:
+    talk = Talk()
+    talk.hear(VOICE, VOICE)
+    talk.say(signals.DetectionFailed(0, "voice detection broke"))
+
+    assert names(talk.hear(VOICE, VOICE, *[SILENCE] * 7)) == [*TURN[1:], "ResponseCreated"]
+    assert only(talk, events.SpeechStopped).audio_end_ms == 11 * 32
+
+
+def test_voice_detection_that_nobody_needs_may_break() -> None:
+    talk = Talk(BY_HAND)
+
+    assert talk.say(signals.DetectionFailed(0, "voice detection broke")) == []
 
 
 def test_switching_detection_off_in_mid_speech_keeps_the_audio_uncommitted() -> None:
@@ -432,6 +619,28 @@ def test_another_input_format_waits_for_the_end_of_the_turn() -> None:
     assert talk.session.input_format == AudioFormat("audio/pcma")
 
 
+def test_what_was_heard_of_the_old_format_says_nothing_about_the_new() -> None:
+    talk = Talk()
+    talk.hear(VOICE, VOICE)
+    narrow = SessionUpdate(input=AudioInputUpdate(format=AudioFormat("audio/pcma")))
+    talk.say(commands.UpdateSession(update=narrow))
+    talk.say(commands.AppendAudio(audio=bytes(20 * 1536)))
+
+    made = talk.say(signals.Heard(0, (*[SILENCE] * 7, *[VOICE] * 13)))
+
+    assert names(made) == [*TURN[1:], "ResponseCreated"]
+    assert names(talk.hear(VOICE, frame_bytes=512)) == []
+
+
+def test_half_a_sample_waits_for_its_other_half() -> None:
+    talk = Talk()
+
+    assert talk.say(commands.AppendAudio(audio=b"\0")) == []
+    (order,) = effects_in(talk.say(commands.AppendAudio(audio=b"\0")))
+
+    assert order == effects.Listen(0, b"\0\0", 24000)
+
+
 def test_uncommitted_audio_is_bounded_and_the_session_lives_on() -> None:
     talk = Talk(BY_HAND)
     talk.say(commands.AppendAudio(audio=bytes(20 * 1024 * 1024)))
@@ -452,10 +661,7 @@ def test_noise_that_never_ends_is_cut_into_turns() -> None:
 
 
 def test_a_transcription_session_transcribes_and_never_answers() -> None:
-    listening = SessionSettings(
-        type="transcription", input=AudioInput(transcription=Transcription("whisper-1"))
-    )
-    talk = Talk(listening)
+    talk = Talk(LISTENING)
     talk.hear(VOICE, VOICE)
 
     live = talk.say(signals.TranscriptGrew("item_1", "what "))
@@ -463,11 +669,11 @@ def test_a_transcription_session_transcribes_and_never_answers() -> None:
     assert names(live) == ["TranscriptionDelta"]
     assert names(talk.hear(*[SILENCE] * 7))[-1] == "ItemDone"
     assert error(talk.say(commands.CreateResponse())).param == "type"
+    assert error(talk.say(commands.CancelResponse())).param == "type"
 
 
 def test_after_a_response_silence_is_addressed_once() -> None:
-    patient = AudioInput(turn_detection=ServerVad(idle_timeout_ms=6000))
-    talk = Talk(SessionSettings(input=patient))
+    talk = Talk(PATIENT)
     talk.say(commands.CreateResponse())
     talk.say(signals.AudioProduced("resp_1", bytes(96000)), signals.GenerationFinished("resp_1"))
     talk.hear(*[SILENCE] * 10)
@@ -485,9 +691,66 @@ def test_after_a_response_silence_is_addressed_once() -> None:
     assert talk.wait(60) == []
 
 
+def test_silence_is_said_to_begin_where_the_last_turn_ended() -> None:
+    talk = Talk(PATIENT)
+    talk.speak_a_turn()
+    talk.say(signals.TranscriptFinished("item_1", "hi"), signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 10)
+
+    talk.wait(6)
+
+    triggered = only(talk, events.TimeoutTriggered)
+    assert (triggered.audio_start_ms, triggered.audio_end_ms) == (27 * 32, 37 * 32)
+
+
+def test_silence_that_nobody_recorded_cannot_be_addressed() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+
+    assert talk.wait(60) == []
+
+
+def test_a_response_out_of_band_leaves_the_clock_of_silence_running() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 10)
+    talk.say(commands.CreateResponse(conversation="none"), signals.GenerationFinished("resp_2"))
+
+    assert names(talk.wait(6))[0] == "TimeoutTriggered"
+
+
+def test_other_settings_leave_the_clock_of_silence_running() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 10)
+    talk.say(commands.UpdateSession(update=SessionUpdate(instructions="Be brief.")))
+
+    assert talk.session.tick(5.9) == []
+    assert names(talk.wait(6))[0] == "TimeoutTriggered"
+
+
+def test_while_somebody_speaks_no_clock_of_silence_runs() -> None:
+    polite = ServerVad(idle_timeout_ms=6000, interrupt_response=False)
+    talk = Talk(SessionSettings(input=AudioInput(turn_detection=polite)))
+    talk.say(commands.CreateResponse())
+    talk.hear(VOICE, VOICE)
+    talk.say(signals.GenerationFinished("resp_1"))
+
+    assert talk.wait(60) == []
+
+
+def test_without_the_timeout_the_clock_of_silence_stops() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 10)
+    calm = SessionUpdate(input=AudioInputUpdate(turn_detection=ServerVad()))
+    talk.say(commands.UpdateSession(update=calm))
+
+    assert talk.wait(60) == []
+
+
 def test_speech_stops_the_clock_of_silence() -> None:
-    patient = AudioInput(turn_detection=ServerVad(idle_timeout_ms=6000))
-    talk = Talk(SessionSettings(input=patient))
+    talk = Talk(PATIENT)
     talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
     talk.hear(VOICE, VOICE)
 

@@ -65,6 +65,33 @@ def test_after_a_cut_what_is_said_next_is_another_turn() -> None:
     assert heard(detector, 0.9, 0.9) == [Started(96)]
 
 
+def test_without_patience_the_first_silent_frame_ends_a_turn_and_a_voiced_one_never() -> None:
+    detector = TurnDetector(ServerVad(silence_duration_ms=0))
+
+    assert heard(detector, *[0.9] * 10, 0.1) == [Started(0), Stopped(352)]
+
+
+def test_a_low_threshold_leaves_room_for_silence() -> None:
+    detector = TurnDetector(ServerVad(threshold=0.1, silence_duration_ms=64))
+
+    assert heard(detector, 0.2, 0.2, 0.06, 0.02, 0.02) == [Started(0), Stopped(160)]
+
+
+def test_a_frame_that_is_skipped_counts_and_is_not_judged() -> None:
+    detector = TurnDetector(ServerVad())
+    heard(detector, 0.9)
+
+    detector.skip()
+
+    assert heard(detector, 0.9, 0.9) == [Started(64)]
+
+
+def test_who_speaks_already_when_detection_begins_can_fall_silent() -> None:
+    detector = TurnDetector(ServerVad(silence_duration_ms=64), speaking=True)
+
+    assert heard(detector, 0.9, 0.1, 0.1) == [Stopped(96)]
+
+
 def test_an_eager_listener_waits_less_than_a_patient_one() -> None:
     def wait(detector: TurnDetector) -> int:
         heard(detector, 0.9, 0.9)

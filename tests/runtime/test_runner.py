@@ -1,23 +1,28 @@
 """Whole sessions in virtual time: a minute of talk takes milliseconds."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 import anyio
+import msgspec
 import numpy as np
 import pytest
 
 from vivavoce.audio.pcm import of_samples
 from vivavoce.core import commands, events
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import InputText, Message
+from vivavoce.core.items import InputAudio, InputText, Message
 from vivavoce.core.settings import (
     AudioFormat,
     AudioInput,
+    AudioInputUpdate,
     ServerVad,
     SessionSettings,
+    SessionUpdate,
     Transcription,
 )
+from vivavoce.engines.api import EngineFailure, Frames
 from vivavoce.engines.scenario import Scenario, decode
 from vivavoce.engines.scripted import (
     ScriptedLanguageModel,
@@ -57,6 +62,26 @@ pace = 4
 LISTENING = SessionSettings(input=AudioInput(transcription=Transcription("whisper-1")))
 
 
+class Stumbling(LevelDetector):
+    """Fails in the middle of the first stream that it listens to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stumbled = False
+
+    async def detect(
+        self, frames: AsyncIterator[Frames]
+    ) -> AsyncGenerator[tuple[float, ...], None]:
+        judged = 0
+        async with aclosing(super().detect(frames)) as heard:
+            async for probabilities in heard:
+                yield probabilities
+                judged += len(probabilities)
+                if judged > 10 and not self._stumbled:
+                    self._stumbled = True
+                    raise EngineFailure("stumbled")
+
+
 def voice(ms: int) -> bytes:
     """A loud tone."""
     wave = 8000 * np.sin(np.arange(RATE * ms // 1000) * 0.2)
@@ -79,25 +104,36 @@ def write(line: Line, text: str) -> None:
     line.say(commands.CreateItem(item=Message("", "user", (InputText(text),))))
 
 
-@asynccontextmanager
-async def session(
-    line: Line,
-    settings: SessionSettings = LISTENING,
-    *,
-    script: str = SCRIPT,
-    limits: Limits | None = None,
-    observers: Sequence[Observer] = (),
-) -> AsyncIterator[Live]:
-    """A live session with one client on the line."""
+def scripted(script: str = SCRIPT) -> Recipe:
     scenario: Scenario = decode(script, "the test's script")
-    recipe = Recipe(
+    return Recipe(
         "scripted",
         LevelDetector(),
         ScriptedTranscriber(scenario=scenario),
         ScriptedLanguageModel(scenario=scenario),
         ScriptedSynthesiser(scenario=scenario),
     )
-    backend = Runners(recipe, Clock(), CountingIds(), limits=limits, observers=observers)
+
+
+@asynccontextmanager
+async def session(
+    line: Line,
+    settings: SessionSettings = LISTENING,
+    *,
+    script: str = SCRIPT,
+    recipe: Recipe | None = None,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    observers: Sequence[Observer] = (),
+) -> AsyncIterator[Live]:
+    """A live session with one client on the line."""
+    backend = Runners(
+        recipe or scripted(script),
+        clock or Clock(),
+        CountingIds(),
+        limits=limits,
+        observers=observers,
+    )
     async with (
         backend.open(Opening("sess_1", settings)) as live,
         anyio.create_task_group() as tasks,
@@ -224,7 +260,8 @@ def test_a_slow_reader_slows_the_engines_and_nothing_is_lost() -> None:
 def test_a_client_that_never_reads_is_hung_up_on() -> None:
     async def main() -> None:
         line = Line()
-        async with session(line, limits=Limits(grace_seconds=20)):
+        # The engines wait for room when the client is cut off.
+        async with session(line, limits=Limits(outbox_items=20, grace_seconds=20)):
             line._reading_s = 1e6
             line.say(commands.CreateResponse())
             await line.wait_until(lambda line: line.closed is not None)
@@ -252,6 +289,66 @@ def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_at_the_cap() -> No
     talk(main)
 
 
+def test_a_client_that_is_cut_off_is_not_waited_for() -> None:
+    async def main() -> None:
+        line = Line()
+        async with session(line, limits=Limits(outbox_items=50, grace_seconds=3600)):
+            line._reading_s = 1000
+            for _ in range(200):
+                write(line, "x")
+            await line.wait_until(lambda line: line.closed is not None)
+
+        assert anyio.current_time() == 0
+        assert len(line.events(events.ItemAdded)) == 0
+
+    talk(main)
+
+
+def test_when_the_session_ends_a_slow_client_has_the_grace_period_for_the_rest() -> None:
+    async def main() -> None:
+        line = Line()
+        async with session(line, limits=Limits(grace_seconds=20)):
+            await anyio.sleep(3590)
+            line._reading_s = 15
+            for _ in range(30):
+                write(line, "x")
+            await line.wait_until(lambda line: line.closed is not None)
+
+        assert anyio.current_time() == 3620
+        assert line.closed is not None
+        assert line.closed[0] == 1001
+
+    talk(main)
+
+
+def test_who_comes_when_the_session_is_over_is_turned_away() -> None:
+    async def main() -> None:
+        owner, late = Line(), Line()
+        async with session(owner) as live:
+            await owner.wait_until(lambda line: line.closed is not None)
+            await anyio.sleep(1)
+            await live.attach(late, View(owns=False))
+
+        assert late.closed == (1000, "")
+
+    talk(main)
+
+
+def test_what_is_cleared_in_mid_turn_is_not_written_down() -> None:
+    async def main() -> None:
+        line = Line()
+        async with session(line):
+            await append(line, voice(500))
+            line.say(commands.ClearAudio())
+            await append(line, voice(500) + quiet(500))
+            await line.wait_for(events.ResponseDone)
+
+        assert len(line.events(events.SpeechStarted)) == 2
+        assert len(line.events(events.TranscriptionCompleted)) == 1
+
+    talk(main)
+
+
 def test_a_client_that_vanishes_in_mid_turn_ends_its_session() -> None:
     async def main() -> None:
         line = Line()
@@ -260,6 +357,134 @@ def test_a_client_that_vanishes_in_mid_turn_ends_its_session() -> None:
             line.leave()
 
         assert line.names == ["SessionCreated", "SpeechStarted"]
+
+    talk(main)
+
+
+class Alarms(Clock):
+    """A clock whose alarms are kept, and of which the first may ring too soon."""
+
+    def __init__(self, early_s: float = 0) -> None:
+        self._early_s = early_s
+        self.set: list[asyncio.TimerHandle] = []
+
+    def call_at(self, when: float, ring: Callable[[], object]) -> asyncio.TimerHandle:
+        early_s, self._early_s = self._early_s, 0
+        self.set.append(super().call_at(when - early_s, ring))
+        return self.set[-1]
+
+
+def test_a_session_that_is_over_leaves_no_alarm_behind() -> None:
+    clock = Alarms()
+
+    async def main() -> None:
+        line = Line()
+        patient = AudioInput(turn_detection=ServerVad(idle_timeout_ms=5000))
+        async with session(line, SessionSettings(input=patient), clock=clock):
+            line.say(commands.CreateResponse())
+            await line.wait_for(events.ResponseDone)
+            # All of this is in the inbox when the client is gone.
+            line.say(*[commands.CreateResponse(conversation="none")] * 5)
+            line.leave()
+
+    talk(main)
+
+    assert len(clock.set) > 1
+    assert all(alarm.cancelled() for alarm in clock.set)
+
+
+def test_an_alarm_that_rings_too_soon_is_set_again() -> None:
+    async def main() -> None:
+        line = Line()
+        async with session(line, clock=Alarms(early_s=0.0005)):
+            await line.wait_until(lambda line: line.closed is not None)
+
+        assert anyio.current_time() == 3600
+
+    talk(main)
+
+
+def test_voice_detection_that_fails_is_told_and_the_turn_goes_on() -> None:
+    async def main() -> None:
+        line = Line()
+        recipe = msgspec.structs.replace(scripted(), detector=Stumbling())
+        async with session(line, recipe=recipe):
+            await append(line, voice(1000) + quiet(600))
+            await line.wait_for(events.ResponseDone)
+
+        (error,) = line.events(events.ErrorRaised)
+        assert error.refusal.kind == "server_error"
+        assert len(line.events(events.SpeechStarted)) == 1
+
+    talk(main)
+
+
+def test_a_transcriber_that_fails_at_once_is_told_when_its_item_is_there() -> None:
+    async def main() -> None:
+        line = Line()
+        script = '[[heard]]\ntranscript = "a"\nfail = "deaf"\nfail_after_words = 0\n'
+        async with session(line, script=script):
+            await append(line, voice(600) + quiet(400))
+            await line.wait_for(events.ResponseDone)
+
+        names = line.names[line.names.index("SpeechStopped") :]
+        assert names.index("ItemDone") < names.index("TranscriptionFailed")
+
+    talk(main)
+
+
+def test_sessions_share_engines_and_nothing_else() -> None:
+    async def main() -> None:
+        recipe, one, two = scripted(), Line(), Line()
+        async with session(one, recipe=recipe), session(two, recipe=recipe):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(append, one, voice(1000) + quiet(600))
+                tasks.start_soon(append, two, quiet(300) + voice(700) + quiet(600))
+            first = await one.wait_for(events.ResponseDone)
+            second = await two.wait_for(events.ResponseDone)
+
+        for line, done in ((one, first), (two, second)):
+            assert done.response.status == "completed"
+            assert len(line.events(events.SpeechStarted)) == 1
+            assert len(line.events(events.TranscriptionCompleted)) == 1
+        sounds = [
+            b"".join(each.audio for each in line.events(events.AudioDelta)) for line in (one, two)
+        ]
+        assert sounds[0] == sounds[1]
+
+    talk(main)
+
+
+def test_what_engines_still_say_when_the_session_is_over_goes_nowhere() -> None:
+    async def main() -> None:
+        line = Line()
+        async with session(line, limits=Limits(grace_seconds=1)):
+            await anyio.sleep(3599.9)
+            line.say(commands.CreateResponse())
+            await line.wait_until(lambda line: line.closed is not None)
+            await anyio.sleep(60)
+
+        assert line.names[-1] == "ErrorRaised"
+        assert "ResponseDone" not in line.names
+
+    talk(main)
+
+
+def test_an_items_own_audio_is_in_the_format_that_was_set_last() -> None:
+    async def main() -> None:
+        line = Line()
+        async with session(line):
+            await append(line, voice(500))
+            await line.wait_for(events.SpeechStarted)
+            narrow = SessionUpdate(input=AudioInputUpdate(format=AudioFormat("audio/pcmu")))
+            line.say(commands.UpdateSession(update=narrow))
+            item = Message("mine", "user", (InputAudio(0, 8000),))
+            audio = (commands.ItemAudio(0, bytes([0xFF] * 800)),)
+            line.say(commands.CreateItem(item=item, audio=audio))
+            line.say(commands.RetrieveItem(item_id="mine"))
+            retrieved = await line.wait_for(events.ItemRetrieved)
+
+        assert retrieved.audio == (events.RetrievedAudio(0, bytes(1600), 8000),)
 
     talk(main)
 

@@ -43,10 +43,7 @@ class Conversation:
     def check_place(self, item_id: str, after: str | None) -> None:
         """Refuse an item whose id is taken or whose predecessor is unknown."""
         if item_id in self._items:
-            raise Refusal(
-                f"Error adding item: an item with id '{item_id}' already exists.",
-                code="item_create_duplicate_item_id",
-            )
+            raise duplicate(item_id)
         if after not in (None, ROOT) and after not in self._items:
             raise Refusal(
                 f"Error adding item: the previous item with id '{after}' does not exist.",
@@ -106,6 +103,14 @@ class Conversation:
         self.recordings.cut(item_id, content_index, samples)
 
 
+def duplicate(item_id: str) -> Refusal:
+    """Why an item whose id is taken cannot be added."""
+    return Refusal(
+        f"Error adding item: an item with id '{item_id}' already exists.",
+        code="item_create_duplicate_item_id",
+    )
+
+
 def _speech(item: Item, content_index: int) -> OutputAudio:
     """The part that a truncation means, or why there is none."""
     content: Sequence[object] = item.content if isinstance(item, Message) else ()
@@ -131,20 +136,30 @@ def cut_speech(part: OutputAudio, samples: int) -> OutputAudio:
     return msgspec.structs.replace(
         part,
         transcript="",
-        heard=_begun(part, samples),
+        heard=begun(part, samples),
         samples=samples,
         marks=tuple(mark for mark in part.marks if mark.sample < samples),
     )
 
 
-def _begun(part: OutputAudio, samples: int) -> str:
+def begun(part: OutputAudio, samples: int) -> str:
     """The words of *part* that had begun to sound before that sample."""
+    if not samples:
+        return ""
+    if part.marks:
+        # Even at the end of the sound: words are written faster than they are spoken.
+        ends = [mark.text_end for mark in part.marks if mark.sample < samples]
+        return part.heard[: _whole_word(part.heard, max(ends, default=0))]
     if samples >= part.samples:
         return part.heard
-    if part.marks:
-        ends = [mark.text_end for mark in part.marks if mark.sample < samples]
-        return part.heard[: max(ends, default=0)].rstrip()
     # No engine said when which word sounds: each letter takes its share of the time.
     letters = len(part.heard) * samples // max(1, part.samples)
     end = part.heard.find(" ", letters)
-    return part.heard[: end if end >= 0 else len(part.heard)].rstrip() if letters else ""
+    return part.heard[: end if end >= 0 else len(part.heard)].rstrip()
+
+
+def _whole_word(text: str, end: int) -> int:
+    """Where the word that ends there is over, with its full stop or comma."""
+    while 0 < end < len(text) and not (text[end].isalnum() or text[end].isspace()):
+        end += 1
+    return end

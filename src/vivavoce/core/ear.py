@@ -3,6 +3,9 @@
 With turn detection on, silence is forgotten but for the prefix that a turn may reach back to, and a
 turn runs from `Began` to `SpokenAudio`. With it off, everything is kept until the client commits.
 Either way the audio of an item to come goes to its transcription as it arrives.
+
+The detector lags behind the audio. What a commit, a clear or another format overtook is over when
+its frames are judged at last: those of a stream given up are dropped, those committed are skipped.
 """
 
 from collections.abc import Iterator
@@ -10,7 +13,6 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from vivavoce.core.effects import (
-    DropTranscript,
     Effect,
     FinishTranscript,
     Listen,
@@ -21,14 +23,16 @@ from vivavoce.core.errors import Refusal
 from vivavoce.core.input_buffer import TICKS_PER_MS, InputBuffer
 from vivavoce.core.outgoing import Mint
 from vivavoce.core.settings import AudioFormat, AudioInput, ServerVad
-from vivavoce.core.signals import Heard, TranscriptFailed
-from vivavoce.core.turns import Started, Stopped, TurnDetector
+from vivavoce.core.signals import Heard, TranscriptFailed, TranscriptFinished
+from vivavoce.core.turns import FRAME_MS, Started, Stopped, TurnDetector
 
 MAX_UNCOMMITTED_BYTES = 32 * 1024 * 1024
 SMALLEST_COMMIT_MS = 100
 SEMANTIC_PREFIX_MS = 300
 # Speech is confirmed after two frames of 32 ms, and a third may be waiting to be complete.
 DETECTOR_DELAY_MS = 96
+
+TranscriptEnd = TranscriptFinished | TranscriptFailed
 
 
 class Began(Struct, frozen=True):
@@ -42,7 +46,7 @@ class Began(Struct, frozen=True):
 class SpokenAudio(Struct, frozen=True):
     """Audio that is to become an item: PCM16 at *rate_hz*, and what to do for its words.
 
-    *failure* is set when it is known already that there will be none.
+    *ended* is set when the transcription was over before the speech was.
     """
 
     item_id: str
@@ -50,7 +54,7 @@ class SpokenAudio(Struct, frozen=True):
     rate_hz: int
     end_ms: int
     effects: tuple[Effect, ...]
-    failure: TranscriptFailed | None = None
+    ended: TranscriptEnd | None = None
 
 
 class Ear:
@@ -67,7 +71,7 @@ class Ear:
         self._turn_start = 0
         self._transcribing: str | None = None  # the item to come whose transcription is open
         self._committed = 0  # the tick up to which all audio was committed or thrown away
-        self._failure: TranscriptFailed | None = None  # of the transcription that is open
+        self._ended: TranscriptEnd | None = None  # how the open one ended, if it did already
         self._due: dict[str, int] = {}  # items whose words are due, and their length in ms
 
     @property
@@ -79,6 +83,11 @@ class Ear:
     def clock_ms(self) -> int:
         """How much audio was ever appended."""
         return self._buffer.end // TICKS_PER_MS
+
+    @property
+    def committed_ms(self) -> int:
+        """How much of that was committed or thrown away."""
+        return self._committed // TICKS_PER_MS
 
     @property
     def speaking(self) -> bool:
@@ -101,7 +110,7 @@ class Ear:
         if self._detector is not None:
             effects.append(Listen(self._stream, pcm, self.format.rate_hz))
         if self._transcribing is not None:
-            if self._failure is None:
+            if self._ended is None:
                 effects.append(TranscribeMore(self._transcribing, pcm))
         elif self._detector is None and self._wants_words:
             effects.append(self._transcribe(mint("item_"), self._uncommitted_from))
@@ -109,35 +118,40 @@ class Ear:
 
     def hear(self, heard: Heard, mint: Mint) -> Iterator[Began | SpokenAudio]:
         """Follow the detector, and tell where turns begin and end."""
-        if heard.stream != self._stream:
-            return
         for probability in heard.probabilities:
-            if self._detector is None:
+            # Settings may change the stream, or end it, with any turn that ends.
+            if self._detector is None or heard.stream != self._stream:
                 return
+            if self._tick(self._detector.heard_ms + FRAME_MS) <= self._committed:
+                self._detector.skip()
+                continue
             match self._detector.hear(probability):
                 case Started(at_ms=at_ms):
                     yield self._begin(at_ms, mint("item_"))
                 case Stopped(at_ms=at_ms):
                     yield self._cut(self._tick(at_ms), mint)
-        if self._detector is not None:
-            if self._turn is None:
-                self._forget_silence(self._detector.heard_ms)
-            elif self._buffer.byte_count > MAX_UNCOMMITTED_BYTES:
-                # Noise that never ends is not one turn: take what there is.
-                self._detector.cut()
-                yield self._cut(self._tick(self._detector.heard_ms), mint)
+        if self._detector is None or heard.stream != self._stream:
+            return
+        if self._turn is None:
+            self._forget_silence(self._detector.heard_ms)
+        elif self._buffer.byte_count > MAX_UNCOMMITTED_BYTES:
+            # Noise that never ends is not one turn: take what there is.
+            self._detector.cut()
+            yield self._cut(self._tick(self._detector.heard_ms), mint)
 
     def listen_again(self, stream: int) -> bool:
-        """Detect afresh, if that stream is the one that broke and not one given up before."""
-        if stream != self._stream:
+        """Detect afresh, if that stream is the one that broke and not one given up before.
+
+        Who was speaking still is.
+        """
+        if self._detector is None or stream != self._stream:
             return False
         self._restart()
         return True
 
     def commit(self, mint: Mint) -> SpokenAudio:
         """Cut here, as the client asks."""
-        start = self._turn_start if self._turn is not None else self._uncommitted_from
-        length_ms = (self._buffer.end - start) / TICKS_PER_MS
+        length_ms = (self._buffer.end - self._item_start) / TICKS_PER_MS
         if length_ms < SMALLEST_COMMIT_MS:
             raise Refusal(
                 "Error committing input audio buffer: buffer too small. Expected at least "
@@ -151,32 +165,34 @@ class Ear:
     @property
     def committable(self) -> bool:
         """Whether there is enough to commit."""
-        start = self._turn_start if self._turn is not None else self._uncommitted_from
-        return self._buffer.end - start >= SMALLEST_COMMIT_MS * TICKS_PER_MS
+        return self._buffer.end - self._item_start >= SMALLEST_COMMIT_MS * TICKS_PER_MS
 
-    def clear(self) -> list[Effect]:
-        """Throw away everything that was not committed, a running turn included."""
-        effects = self._drop()
+    def clear(self) -> str | None:
+        """Throw away everything that was not committed, a running turn included.
+
+        Return the item to come whose transcription was open.
+        """
+        dropped = self._drop()
         self._buffer.clear()
         self._committed = self._buffer.end
         self._restart()
         self._adopt_format()
-        return effects
+        return dropped
 
-    def follow(self, settings: AudioInput) -> list[Effect]:
-        """Go on by other settings."""
-        was_on, self._settings = self._detector is not None, settings
-        effects: list[Effect] = []
+    def follow(self, settings: AudioInput) -> str | None:
+        """Go on by other settings; return the item whose transcription that puts an end to."""
+        self._settings = settings
+        dropped = None
         if settings.turn_detection is None:
             # What is being said stays in the buffer, and its transcription stays open.
             self._detector, self._turn = None, None
         elif self._detector is not None:
             self._detector.follow(settings.turn_detection)
-        elif not was_on:
-            effects = self._drop()
+        else:
+            dropped = self._drop()
             self._restart()
         self._adopt_format()
-        return effects
+        return dropped
 
     # Whose words are due.
 
@@ -194,20 +210,25 @@ class Ear:
 
     def awaits(self, item_id: str) -> bool:
         """Whether words of that item, committed or still being spoken, are wanted."""
-        return item_id in self._due or item_id == self._transcribing
+        return item_id in self._due or (item_id == self._transcribing and self._ended is None)
 
     def is_speaking(self, item_id: str) -> bool:
         """Whether that item is still being spoken, and its transcription open."""
         return item_id == self._transcribing
 
-    def fail(self, failure: TranscriptFailed) -> None:
-        """Remember a transcription that failed before the speech was over, for its commit."""
-        if failure.item_id == self._transcribing:
-            self._failure = failure
+    def reserves(self, item_id: str) -> bool:
+        """Whether that is the id of an item to come, or of one whose words are on their way."""
+        return item_id in self._due or item_id in (self._turn, self._transcribing)
 
-    def settle(self, item_id: str) -> int | None:
-        """Note that there are no more words to come; how long the item is, if it was awaited."""
-        return self._due.pop(item_id, None)
+    def settle(self, ended: TranscriptEnd) -> int | None:
+        """Note that there are no more words to come; how long the item is, if it was awaited.
+
+        What ends before its speech does is held back until the item is there.
+        """
+        if ended.item_id == self._transcribing:
+            self._ended = ended
+            return None
+        return self._due.pop(ended.item_id, None)
 
     # Inside.
 
@@ -218,6 +239,11 @@ class Ear:
     @property
     def _uncommitted_from(self) -> int:
         return max(self._committed, self._buffer.start)
+
+    @property
+    def _item_start(self) -> int:
+        """Where the item to come begins, as far as it is known."""
+        return self._turn_start if self._turn is not None else self._uncommitted_from
 
     def _tick(self, at_ms: int) -> int:
         """Where that moment of the detector's stream lies on the session's clock."""
@@ -238,21 +264,22 @@ class Ear:
 
     def _cut(self, end: int, mint: Mint) -> SpokenAudio:
         """Make an item of what lies before *end*."""
+        end = min(end, self._buffer.end)
         item_id = self._turn or self._transcribing or mint("item_")
-        start = self._turn_start if self._turn is not None else self._uncommitted_from
+        start = self._item_start
         effects: list[Effect] = []
         if self._wants_words or self._transcribing is not None:
             if self._transcribing is None:
                 effects.append(self._transcribe(item_id, start))
-            if self._failure is None:
+            if self._ended is None:
                 effects.append(FinishTranscript(item_id))
             self._due[item_id] = (end - start) // TICKS_PER_MS
         rate_hz = self.format.rate_hz
         pcm = self._buffer.take(start, end)
-        failure, self._failure = self._failure, None
+        ended, self._ended = self._ended, None
         self._turn, self._transcribing, self._committed = None, None, end
         self._adopt_format()
-        return SpokenAudio(item_id, pcm, rate_hz, end // TICKS_PER_MS, tuple(effects), failure)
+        return SpokenAudio(item_id, pcm, rate_hz, end // TICKS_PER_MS, tuple(effects), ended)
 
     def _transcribe(self, item_id: str, start: int) -> Transcribe:
         self._transcribing = item_id
@@ -272,16 +299,16 @@ class Ear:
         keep_ms = self._prefix_ms + DETECTOR_DELAY_MS
         self._buffer.forget(self._tick(heard_ms - keep_ms))
 
-    def _drop(self) -> list[Effect]:
+    def _drop(self) -> str | None:
         dropped, self._turn, self._transcribing = self._transcribing, None, None
-        self._failure = None
-        return [DropTranscript(dropped)] if dropped is not None else []
+        self._ended = None
+        return dropped
 
     def _restart(self) -> None:
         """Detect afresh from here on."""
         self._stream += 1
         self._stream_start = self._buffer.end
-        self._detector = _detector(self._settings)
+        self._detector = _detector(self._settings, speaking=self._turn is not None)
 
     def _adopt_format(self) -> None:
         """Take up another format as soon as nothing said in the old one is left to commit."""
@@ -292,5 +319,7 @@ class Ear:
             self._restart()
 
 
-def _detector(settings: AudioInput) -> TurnDetector | None:
-    return TurnDetector(settings.turn_detection) if settings.turn_detection is not None else None
+def _detector(settings: AudioInput, *, speaking: bool = False) -> TurnDetector | None:
+    if settings.turn_detection is None:
+        return None
+    return TurnDetector(settings.turn_detection, speaking=speaking)

@@ -13,6 +13,8 @@ class Playing(Struct):
     item_id: str
     rate_hz: int
     played: int = 0
+    made: bool = False  # there is no more to come
+    over: bool = False  # the listener hears no more of it
 
     @property
     def played_ms(self) -> int:
@@ -21,7 +23,7 @@ class Playing(Struct):
 
 
 class Playback:
-    """The responses that play or wait to be played, in order."""
+    """The responses that play or wait to be played, in order. What was stopped never starts again."""
 
     def __init__(self) -> None:
         self._row: dict[str, Playing] = {}
@@ -36,15 +38,31 @@ class Playback:
     def advance(self, response_id: str, samples: int, finished: bool) -> bool:
         """Note how much was heard; true when that was the end of a response that played."""
         playing = self._row.get(response_id)
-        if playing is None:
+        if playing is None or playing.over:
             return False
         playing.played = samples
-        if finished:
-            del self._row[response_id]
+        playing.over = finished
+        self._tidy()
         return finished
 
     def flush(self) -> list[Playing]:
         """Stop everything and tell what that was."""
-        stopped = list(self._row.values())
-        self._row.clear()
+        stopped = [playing for playing in self._row.values() if not playing.over]
+        for playing in stopped:
+            playing.over = True
+        self._tidy()
         return stopped
+
+    def conclude(self, response_id: str) -> None:
+        """Note that all audio of a response was produced."""
+        if (playing := self._row.get(response_id)) is not None:
+            playing.made = True
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Forget what is over, unless more of it might be produced."""
+        self._row = {
+            response_id: playing
+            for response_id, playing in self._row.items()
+            if not (playing.made and playing.over)
+        }

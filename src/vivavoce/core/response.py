@@ -12,10 +12,11 @@ Item events, in brackets, belong to the conversation and are absent out of band.
 from collections.abc import Generator, Iterator
 from typing import TypedDict
 
+import msgspec
 from msgspec import Struct
 
 from vivavoce.core import events
-from vivavoce.core.conversation import Conversation, cut_speech
+from vivavoce.core.conversation import Conversation, begun, cut_speech
 from vivavoce.core.effects import GenerationRequest
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent, StatusDetails, Tokens, Usage
@@ -101,6 +102,7 @@ class Response:
         self.frame = frame
         self.conversation = conversation
         self.awaited: set[str] = set()  # items whose words the model has to wait for
+        self.answers: frozenset[str] = frozenset()  # items whose words it waited for at first
         self._mint = mint
         self._count = count
         self._input_tokens = input_tokens
@@ -123,9 +125,20 @@ class Response:
         return self._message.samples if self._message else 0
 
     @property
-    def spoken_item_id(self) -> str | None:
-        """The item that holds the response's audio."""
-        return self._message.item_id if self._message and self.samples else None
+    def length_ms(self) -> int:
+        """How long its speech is, less what was cut off."""
+        kept = self._message.kept if self._message else None
+        return (self.samples if kept is None else kept) * 1000 // self.frame.format.rate_hz
+
+    @property
+    def speech_id(self) -> str | None:
+        """The item that holds the response's speech, once it was announced."""
+        return self._message.item_id if self._message and self._speaks else None
+
+    def so_far(self, item_id: str) -> Item:
+        """An item that is being made here, with what there is of it."""
+        (draft,) = (each for each in self._drafts if each.item_id == item_id)
+        return self._item(draft, "in_progress")
 
     @property
     def spent(self) -> int:
@@ -181,6 +194,8 @@ class Response:
             draft = CallDraft(self._mint("item_"), len(self._drafts), name, self._mint("call_"))
             self._calls[index] = draft
             yield from self._open(draft)
+        if draft.closed:
+            return
         if arguments:
             draft.arguments.append(arguments)
             yield events.ArgumentsDelta(
@@ -191,25 +206,24 @@ class Response:
                 call_id=draft.call_id,
                 delta=arguments,
             )
-        if final and not draft.closed:
+        if final:
             yield from self._close(draft, "completed")
 
     def truncate(self, content_index: int, audio_end_ms: int) -> None:
         """The listener stopped at that point: no more deltas of the message, nothing more kept."""
         message, rate_hz = self._message, self.frame.format.rate_hz
-        length_ms = self.samples * 1000 // rate_hz
         if message is None or content_index != 0:
             raise Refusal(
                 f"Invalid value: {content_index}. The item's audio is at content_index 0.",
                 param="content_index",
             )
-        if audio_end_ms > length_ms:
+        if audio_end_ms > self.length_ms:
             raise Refusal(
-                f"Audio content of {length_ms}ms is already shorter than {audio_end_ms}ms"
+                f"Audio content of {self.length_ms}ms is already shorter than {audio_end_ms}ms"
             )
         message.kept = audio_end_ms * rate_hz // 1000
-        if self.conversation is not None:
-            self.conversation.recordings.cut(message.item_id, 0, message.kept)
+        assert self.conversation is not None, "nobody can name an item that is out of band"
+        self.conversation.recordings.cut(message.item_id, 0, message.kept)
 
     def end(
         self, status: events.ResponseStatus, details: StatusDetails | None = None
@@ -250,20 +264,18 @@ class Response:
 
     def _close(self, draft: Draft, status: ItemStatus) -> Iterator[ServerEvent]:
         draft.closed = True
+        item = self._item(draft, status)
         if isinstance(draft, MessageDraft):
-            item: Item = self._message_item(draft, status)
             yield from self._close_part(draft)
         else:
-            call = self._call_item(draft, status)
             yield events.ArgumentsDone(
                 event_id=self._id(),
                 response_id=self.id,
                 output_index=draft.output_index,
-                call=call,
+                call=self._call_item(draft, status),
             )
-            item = call
         self._done[draft.output_index] = item
-        if self.conversation is not None and self.conversation.find(item.id) is not None:
+        if self.conversation is not None:
             self.conversation.replace(item)
             yield events.ItemDone(
                 event_id=self._id(),
@@ -290,6 +302,11 @@ class Response:
             return Message(draft.item_id, "assistant", (), "in_progress")
         return self._call_item(draft, "in_progress")
 
+    def _item(self, draft: Draft, status: ItemStatus) -> Item:
+        if isinstance(draft, MessageDraft):
+            return self._message_item(draft, status)
+        return self._call_item(draft, status)
+
     def _call_item(self, draft: CallDraft, status: ItemStatus) -> FunctionCall:
         arguments = "".join(draft.arguments)
         return FunctionCall(draft.item_id, draft.name, draft.call_id, arguments, status)
@@ -298,13 +315,18 @@ class Response:
         words = "".join(draft.words)
         part: OutputText | OutputAudio = OutputText(words)
         if self._speaks:
-            part = self._speech(draft, words)
+            part = self._speech(draft, words, status)
         return Message(draft.item_id, "assistant", (part,), status)
 
-    def _speech(self, draft: MessageDraft, words: str) -> OutputAudio:
+    def _speech(self, draft: MessageDraft, words: str, status: ItemStatus) -> OutputAudio:
         rate_hz = self.frame.format.rate_hz
         part = OutputAudio(words, words, draft.samples, rate_hz, tuple(draft.marks))
-        return part if draft.kept is None else cut_speech(part, draft.kept)
+        if draft.kept is not None:
+            return cut_speech(part, draft.kept)
+        if status == "incomplete":
+            # What was written and never spoken, nobody has heard.
+            return msgspec.structs.replace(part, heard=begun(part, draft.samples))
+        return part
 
     def _view(
         self, status: events.ResponseStatus, details: StatusDetails | None = None

@@ -1,5 +1,6 @@
 """The responses under way, what they wait for, and what of them the listener has heard."""
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from vivavoce.core.errors import Refusal
 from vivavoce.core.events import StatusDetails
 from vivavoce.core.items import FunctionCall, Item
 from vivavoce.core.outgoing import Mint, Outgoing
-from vivavoce.core.playback import Playback
+from vivavoce.core.playback import Playback, Playing
 from vivavoce.core.response import Frame, Response
 from vivavoce.core.settings import SessionSettings, kept
 from vivavoce.core.usage import CountTokens, of_input
@@ -47,6 +48,7 @@ class Responses:
     def __init__(
         self, conversation: Conversation, rules: Rules, out: Outgoing, count: CountTokens
     ) -> None:
+        self.begun = False  # whether there ever was any
         self.spoke = False  # whether the conversation holds any speech of the assistant
         self._conversation = conversation
         self._rules = rules
@@ -62,17 +64,24 @@ class Responses:
         return next((each for each in running if each.conversation is not None), None)
 
     def maker_of(self, item_id: str) -> Response | None:
-        """The one that makes that item."""
-        return next((each for each in self._running.values() if each.owns(item_id)), None)
+        """The one that makes that item of the conversation."""
+        active = self.active
+        return active if active is not None and active.owns(item_id) else None
+
+    def item(self, item_id: str) -> Item | None:
+        """An item of the conversation; one that is being made, as far as it is."""
+        maker = self.maker_of(item_id)
+        return maker.so_far(item_id) if maker else self._conversation.find(item_id)
 
     # Beginning.
 
     def check(self, command: commands.CreateResponse) -> None:
         """Refuse what cannot be responded to."""
-        if command.conversation == "auto" and self.active is not None:
+        active = None if command.cancel_previous else self.active
+        if command.conversation == "auto" and active is not None:
             raise Refusal(
                 "Conversation already has an active response in progress: "
-                f"{self.active.id}. Wait until the response is finished before creating a new one.",
+                f"{active.id}. Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
         for index, each in enumerate(command.input or ()):
@@ -96,12 +105,18 @@ class Responses:
             self._count,
             self._input_tokens(request),
         )
+        self.begun = True
         self._running[response.id] = response
         self._out.say(response.begin())
         if self._rules.reads:
-            response.awaited = {item.id for item in request.context if item.id in due}
+            response.answers = frozenset(due.intersection(self._conversed(request.context)))
+            response.awaited = set(response.answers)
         if not response.awaited:
             self._generate(response)
+
+    def _conversed(self, items: Iterable[Item]) -> Iterator[str]:
+        """The ids of those that are of the conversation; what a client lists may share an id."""
+        return (item.id for item in items if self._conversation.find(item.id) is item)
 
     def _request(
         self, command: commands.CreateResponse, settings: SessionSettings
@@ -125,14 +140,16 @@ class Responses:
     def _context(self, command: commands.CreateResponse) -> tuple[Item, ...]:
         """The turns to answer: the conversation, or exactly what was listed."""
         if command.input is None:
-            listed: tuple[Item | None, ...] = self._conversation.items
+            listed: tuple[Item | None, ...] = tuple(
+                item for item in self._conversation.items if item.status != "in_progress"
+            )
         else:
             listed = tuple(map(self._resolve, command.input))
         return tuple(item for item in (*listed, *map(self.named, command.extra)) if item)
 
     def _resolve(self, each: Item | commands.ItemReference) -> Item | None:
         if isinstance(each, commands.ItemReference):
-            return self._conversation.find(each.id)
+            return self.item(each.id)
         return self.named(each)
 
     def named(self, item: Item) -> Item:
@@ -149,7 +166,10 @@ class Responses:
     def _generate(self, response: Response) -> None:
         """Have it made, from the words as they are known by now."""
         request = response.frame.request
-        context = tuple(self._conversation.find(item.id) or item for item in request.context)
+        context = tuple(
+            (item.id in response.answers and self._conversation.find(item.id)) or item
+            for item in request.context
+        )
         self._out.do(
             effects.Generate(response.id, msgspec.structs.replace(request, context=context))
         )
@@ -182,7 +202,8 @@ class Responses:
                 self._out.say(response.write(delta))
             case signals.AudioProduced(pcm=pcm, marks=marks):
                 self._out.say(response.sound(pcm, marks))
-                self._note_sound(response)
+                if response.samples:
+                    self._note_sound(response)
             case signals.CallProduced():
                 self._out.say(
                     response.call(signal.index, signal.name, signal.arguments, signal.final)
@@ -198,12 +219,10 @@ class Responses:
         return None
 
     def _note_sound(self, response: Response) -> None:
-        item_id = response.spoken_item_id
-        if item_id is None:
-            return
         self.spoke = self.spoke or response.conversation is not None
         rate_hz = response.frame.format.rate_hz
-        if self._rules.plays and self._playback.begin(response.id, item_id, rate_hz):
+        item_id = response.speech_id
+        if self._rules.plays and item_id and self._playback.begin(response.id, item_id, rate_hz):
             self._out.tell(
                 events.OutputStarted(event_id=self._out.event_id(), response_id=response.id)
             )
@@ -233,6 +252,7 @@ class Responses:
         details: StatusDetails | None = None,
     ) -> Response:
         del self._running[response.id]
+        self._playback.conclude(response.id)
         self._out.say(response.end(status, details))
         return response
 
@@ -245,20 +265,15 @@ class Responses:
                 events.OutputStopped(event_id=self._out.event_id(), response_id=played.response_id)
             )
 
-    def silence(self) -> list[commands.TruncateItem]:
-        """Throw away what was not heard yet, and tell which items that cuts where."""
+    def silence(self) -> list[Playing]:
+        """Throw away what was not heard yet, and tell how far each came that played."""
         stopped = self._playback.flush()
         for playing in stopped:
             self._out.do(effects.FlushPlayback(playing.response_id))
             self._out.tell(
                 events.OutputCleared(event_id=self._out.event_id(), response_id=playing.response_id)
             )
-        return [
-            commands.TruncateItem(
-                item_id=playing.item_id, content_index=0, audio_end_ms=playing.played_ms
-            )
-            for playing in stopped
-        ]
+        return stopped
 
 
 def named(item: Item, mint: Mint) -> Item:

@@ -16,11 +16,12 @@ import msgspec
 from msgspec import UNSET
 
 from vivavoce.core import commands, effects, events, signals
-from vivavoce.core.conversation import Conversation
-from vivavoce.core.ear import Began, Ear, SpokenAudio
+from vivavoce.core.captions import Captions
+from vivavoce.core.conversation import Conversation, duplicate
+from vivavoce.core.ear import Began, Ear, SpokenAudio, TranscriptEnd
 from vivavoce.core.effects import Origin, Output
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import FunctionCallOutput, InputAudio, Item, Message
+from vivavoce.core.items import FunctionCallOutput, InputAudio, Item, Message, OutputAudio
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.response import Response
 from vivavoce.core.responses import Responses, Rules, named
@@ -48,8 +49,7 @@ class Session:
         self._conversation = Conversation(mint("conv_"))
         self._responses = Responses(self._conversation, rules, self._out, count)
         self._ear = Ear(settings.input, transcribes=rules.reads)
-        self._followed: set[str] = set()  # audio items whose transcription the client reads along
-        self._held: dict[str, list[str]] = {}  # words of items that were not announced yet
+        self._captions = Captions(self._out, count)
 
     # The machine's three levers.
 
@@ -89,33 +89,30 @@ class Session:
         return self._ear.format
 
     def _take(self, said: Input, origin: Origin | None) -> None:
-        match said:
+        if isinstance(said, Refusal):
+            raise said
+        if isinstance(said, commands.Command):
+            self._obey(said, origin)
+        else:
+            self._note(said)
+
+    def _obey(self, command: commands.AnyCommand, origin: Origin | None) -> None:
+        match command:
             case commands.AppendAudio(audio=audio):
                 self._out.do(*self._ear.append(audio, self._out.mint))
-            case signals.Heard():
-                self._hear(said)
-            case Refusal():
-                raise said
-            case commands.RetrieveItem(item_id=item_id):
-                self._retrieve(item_id, origin)
-            case commands.Command():
-                self._obey(said)
-            case _:
-                self._note(said)
-
-    def _obey(self, command: commands.AnyCommand) -> None:
-        match command:
             case commands.UpdateSession():
                 self._update(command)
             case commands.CommitAudio():
                 self._commit_by_hand()
             case commands.ClearAudio():
-                self._out.do(*self._ear.clear())
+                self._drop_transcript(self._ear.clear())
                 self._out.tell(events.AudioCleared(event_id=self._out.event_id()))
             case commands.ClearOutput():
                 self._clear_output()
             case commands.CreateItem():
                 self._create_item(command)
+            case commands.RetrieveItem(item_id=item_id):
+                self._retrieve(item_id, origin)
             case commands.TruncateItem():
                 self._truncate(command)
             case commands.DeleteItem(item_id=item_id):
@@ -123,14 +120,14 @@ class Session:
             case commands.CreateResponse():
                 self._create_response(command)
             case commands.CancelResponse(response_id=response_id):
-                self._await_silence(self._responses.cancel(response_id))
-            case commands.AppendAudio() | commands.RetrieveItem():
-                raise AssertionError(f"{type(command).__name__} is taken before")
+                self._cancel(response_id)
             case _:
                 assert_never(command)
 
     def _note(self, signal: signals.Signal) -> None:
         match signal:
+            case signals.Heard():
+                self._hear(signal)
             case signals.Connected(wall_time=wall_time):
                 self._connect(wall_time)
             case signals.DetectionFailed(stream=stream, message=message):
@@ -142,8 +139,6 @@ class Session:
                 self._end_transcript(signal)
             case signals.Played():
                 self._responses.played(signal)
-            case signals.Heard():
-                raise AssertionError("Heard is taken before")
             case _:
                 self._await_silence(self._responses.progress(signal))
 
@@ -161,11 +156,13 @@ class Session:
         settings = merge(self.settings, command.update)
         if command.as_transcription:
             settings = msgspec.structs.replace(settings, type="transcription")
-        if settings.type != self.settings.type and self._conversation.last_id is not None:
-            raise Refusal("Cannot change the type of a session in use.", param="session.type")
+        if settings.type != self.settings.type and self._responses.begun:
+            raise Refusal(
+                "Cannot change the type of a session that has responded.", param="session.type"
+            )
         self._check_voice(settings.output.voice, "session.audio.output.voice")
         self.settings = settings
-        self._out.do(*self._ear.follow(settings.input))
+        self._drop_transcript(self._ear.follow(settings.input))
         if self._idle_ms is None:
             self._idle_at = None
         self._out.tell(
@@ -201,13 +198,18 @@ class Session:
 
     # Hearing the user.
 
+    def _drop_transcript(self, item_id: str | None) -> None:
+        """Nobody wants the words of what was being spoken."""
+        if item_id is not None:
+            self._captions.drop(item_id)
+            self._out.do(effects.DropTranscript(item_id))
+
     def _hear(self, heard: signals.Heard) -> None:
         for boundary in self._ear.hear(heard, self._out.mint):
-            match boundary:
-                case Began():
-                    self._begin_turn(boundary)
-                case SpokenAudio():
-                    self._end_turn(boundary)
+            if isinstance(boundary, Began):
+                self._begin_turn(boundary)
+            else:
+                self._end_turn(boundary)
 
     def _begin_turn(self, began: Began) -> None:
         self._idle_at = None
@@ -231,8 +233,7 @@ class Session:
         )
         self._commit(spoken)
         self._answer_turn()
-        if spoken.failure is not None:
-            self._end_transcript(spoken.failure)
+        self._end_early_transcript(spoken)
 
     def _answer_turn(self) -> None:
         """Respond to the turn that was committed, if that is wanted and nothing runs already."""
@@ -244,8 +245,7 @@ class Session:
     def _commit_by_hand(self) -> None:
         spoken = self._ear.commit(self._out.mint)
         self._commit(spoken)
-        if spoken.failure is not None:
-            self._end_transcript(spoken.failure)
+        self._end_early_transcript(spoken)
 
     def _commit(self, spoken: SpokenAudio) -> None:
         """Make an item of what was said, and ask for its words."""
@@ -260,7 +260,10 @@ class Session:
         self._join(Message(spoken.item_id, "user", (part,)))
         self._conversation.recordings.grow(spoken.item_id, 0, spoken.pcm, spoken.rate_hz)
         self._out.do(*spoken.effects)
-        self._follow_transcript(spoken.item_id)
+        if self._reads_along or self._captions.follows(spoken.item_id):
+            self._captions.follow(spoken.item_id)
+        else:
+            self._captions.drop(spoken.item_id)
 
     def _interrupt(self) -> None:
         """The user speaks: stop what is being said to them."""
@@ -269,9 +272,23 @@ class Session:
         self._silence_playback()
 
     def _silence_playback(self) -> None:
-        for cut in self._responses.silence():
-            if self._conversation.find(cut.item_id) is not None:
-                self._truncate(cut)
+        for playing in self._responses.silence():
+            length_ms = self._speech_ms(playing.item_id)
+            if length_ms is not None:
+                at_ms = min(playing.played_ms, length_ms)  # its client may have cut it before
+                self._truncate(
+                    commands.TruncateItem(
+                        item_id=playing.item_id, content_index=0, audio_end_ms=at_ms
+                    )
+                )
+
+    def _speech_ms(self, item_id: str) -> int | None:
+        """How long the assistant's speech in that item is, if the conversation holds any."""
+        if (maker := self._responses.maker_of(item_id)) is not None:
+            return maker.length_ms
+        item = self._conversation.find(item_id)
+        part = next(iter(item.content), None) if isinstance(item, Message) else None
+        return part.duration_ms if isinstance(part, OutputAudio) else None
 
     def _clear_output(self) -> None:
         if not self.rules.plays:
@@ -283,81 +300,47 @@ class Session:
 
     # The words of the user.
 
-    def _follow_transcript(self, item_id: str) -> None:
-        """From now on the client may read the words of that item, if it asked to."""
-        held = self._held.pop(item_id, ())
-        if self.settings.input.transcription is not None:
-            self._followed.add(item_id)
-            for delta in held:
-                self._caption(item_id, delta)
+    @property
+    def _reads_along(self) -> bool:
+        return self.settings.input.transcription is not None
 
     def _caption(self, item_id: str, delta: str) -> None:
-        if not self._ear.awaits(item_id) or self.settings.input.transcription is None:
+        if not self._ear.awaits(item_id):
             return
-        if item_id in self._followed or self.settings.type == "transcription":
-            self._out.tell(
-                events.TranscriptionDelta(
-                    event_id=self._out.event_id(), item_id=item_id, delta=delta
-                )
-            )
-        else:
-            # Clients of a spoken conversation want to know an item before they read its words.
-            self._held.setdefault(item_id, []).append(delta)
+        if not self._ear.is_speaking(item_id):
+            self._captions.tell(item_id, delta)
+            return
+        self._captions.hold(item_id, delta)
+        # Clients of a spoken conversation want to know an item before they read its words.
+        live = self.settings.type == "transcription" and self._reads_along
+        if live or self._captions.follows(item_id):
+            self._captions.follow(item_id)
 
-    def _end_transcript(self, ended: signals.TranscriptFinished | signals.TranscriptFailed) -> None:
-        if self._ear.is_speaking(ended.item_id):
-            if isinstance(ended, signals.TranscriptFailed):
-                self._ear.fail(ended)
-            return
-        length_ms = self._ear.settle(ended.item_id)
+    def _end_transcript(self, ended: TranscriptEnd) -> None:
+        length_ms = self._ear.settle(ended)
         if length_ms is None:
             return
-        followed = ended.item_id in self._followed
-        self._followed.discard(ended.item_id)
-        match ended:
-            case signals.TranscriptFinished(item_id=item_id, transcript=transcript):
-                self._learn_words(item_id, transcript)
-                if followed:
-                    self._tell_transcript(item_id, transcript, length_ms)
-                self._responses.learn(item_id)
-            case signals.TranscriptFailed(item_id=item_id, code=code, message=message):
-                if followed:
-                    self._out.tell(
-                        events.TranscriptionFailed(
-                            event_id=self._out.event_id(),
-                            item_id=item_id,
-                            code=code,
-                            message=message,
-                        )
-                    )
-                for response in self._responses.give_up(ended):
-                    self._await_silence(response)
+        if isinstance(ended, signals.TranscriptFailed):
+            self._captions.fail(ended)
+            for response in self._responses.give_up(ended):
+                self._await_silence(response)
+        else:
+            self._learn_words(ended)
+            self._captions.finish(ended, length_ms, self.settings.input.transcription)
+            self._responses.learn(ended.item_id)
 
-    def _learn_words(self, item_id: str, transcript: str) -> None:
-        item = self._conversation.find(item_id)
-        if isinstance(item, Message):
-            content = tuple(
-                msgspec.structs.replace(part, transcript=transcript)
-                if isinstance(part, InputAudio) and part.transcript is None
-                else part
-                for part in item.content
-            )
-            self._conversation.replace(msgspec.structs.replace(item, content=content))
+    def _end_early_transcript(self, spoken: SpokenAudio) -> None:
+        """Take the words that were all there before the item was."""
+        if spoken.ended is not None:
+            self._end_transcript(spoken.ended)
 
-    def _tell_transcript(self, item_id: str, transcript: str, length_ms: int) -> None:
-        asked = self.settings.input.transcription
-        usage = events.TranscriptionUsage(seconds=round(length_ms / 1000))
-        if asked is not None and "transcribe" in (asked.model or ""):
-            tokens = events.Tokens(audio=length_ms // 100)
-            usage = events.TranscriptionUsage(input=tokens, output_tokens=self._count(transcript))
-        self._out.tell(
-            events.TranscriptionCompleted(
-                event_id=self._out.event_id(),
-                item_id=item_id,
-                transcript=transcript,
-                usage=usage,
-            )
-        )
+    def _learn_words(self, finished: signals.TranscriptFinished) -> None:
+        item = self._conversation.find(finished.item_id)
+        index = _unwritten(item)
+        if isinstance(item, Message) and index is not None:
+            content = list(item.content)
+            content[index] = msgspec.structs.replace(content[index], transcript=finished.transcript)
+            self._conversation.replace(msgspec.structs.replace(item, content=tuple(content)))
 
     # Items.
 
@@ -373,6 +356,8 @@ class Session:
 
     def _create_item(self, command: commands.CreateItem) -> None:
         item = named(command.item, self._out.mint)
+        if self._ear.reserves(item.id):
+            raise duplicate(item.id)
         self._conversation.check_place(item.id, command.previous_item_id)
         if isinstance(item, FunctionCallOutput) and not self._conversation.has_call(item.call_id):
             raise Refusal(
@@ -380,23 +365,23 @@ class Session:
                 code="invalid_tool_call_id",
             )
         rate_hz = self.settings.input.format.rate_hz
-        for inline in command.audio:
-            item = _measured(item, inline, rate_hz)
+        audio = {each.content_index: _whole_samples(each.audio) for each in command.audio}
+        item = _measured(item, audio, rate_hz)
         self._join(item, command.previous_item_id)
-        for inline in command.audio:
-            self._hear_inline(item, inline, rate_hz)
+        for index, pcm in audio.items():
+            self._conversation.recordings.grow(item.id, index, pcm, rate_hz)
+        self._dictate(item, audio, rate_hz)
 
-    def _hear_inline(self, item: Item, inline: commands.ItemAudio, rate_hz: int) -> None:
-        """Keep the audio that came inside an item, and ask for its words unless they came too."""
-        self._conversation.recordings.grow(item.id, inline.content_index, inline.audio, rate_hz)
-        part = item.content[inline.content_index] if isinstance(item, Message) else None
-        if isinstance(part, InputAudio) and part.transcript is None:
-            self._out.do(*self._ear.dictate(item.id, inline.audio, rate_hz))
-            if self._ear.awaits(item.id):
-                self._follow_transcript(item.id)
+    def _dictate(self, item: Item, audio: dict[int, bytes], rate_hz: int) -> None:
+        """Ask for the words of audio that came inside an item, unless they came too."""
+        index = _unwritten(item)
+        if index in audio:
+            self._out.do(*self._ear.dictate(item.id, audio[index], rate_hz))
+            if self._reads_along:
+                self._captions.follow(item.id, index)
 
     def _retrieve(self, item_id: str, origin: Origin | None) -> None:
-        item = self._conversation.find(item_id)
+        item = self._responses.item(item_id)
         if item is None:
             raise Refusal(
                 f"Error retrieving item: the item with id '{item_id}' does not exist.",
@@ -412,7 +397,7 @@ class Session:
 
     def _truncate(self, command: commands.TruncateItem) -> None:
         maker = self._responses.maker_of(command.item_id)
-        if maker is not None and maker.spoken_item_id == command.item_id:
+        if maker is not None and maker.speech_id == command.item_id:
             maker.truncate(command.content_index, command.audio_end_ms)
         else:
             self._conversation.truncate(
@@ -442,17 +427,23 @@ class Session:
     def _create_response(self, command: commands.CreateResponse) -> None:
         if self.settings.type == "transcription":
             raise Refusal("A transcription session makes no responses.", param="type")
-        if command.cancel_previous and self._responses.active is not None:
-            self._responses.stop(self._responses.active, "client_cancelled")
         self._responses.check(command)
         if command.voice is not UNSET:
             self._check_voice(command.voice, "response.audio.output.voice")
+        if command.cancel_previous and self._responses.active is not None:
+            self._responses.stop(self._responses.active, "client_cancelled")
         if command.commit and self._ear.committable:
             self._commit_by_hand()
         self._respond(command)
 
+    def _cancel(self, response_id: str | None) -> None:
+        if self.settings.type == "transcription":
+            raise Refusal("A transcription session makes no responses.", param="type")
+        self._await_silence(self._responses.cancel(response_id))
+
     def _respond(self, command: commands.CreateResponse) -> None:
-        self._idle_at = None
+        if command.conversation == "auto":
+            self._idle_at = None
         self._responses.begin(command, self.settings, self._ear.due)
 
     # Silence.
@@ -474,13 +465,13 @@ class Session:
         """Nobody spoke for too long: let the assistant say something about it."""
         if self._ear.speaking or not self._ear.committable or self._idle_ms is None:
             return
-        end_ms = self._ear.clock_ms
+        end_ms, committed_ms = self._ear.clock_ms, self._ear.committed_ms
         spoken = self._ear.commit(self._out.mint)
         self._out.tell(
             events.TimeoutTriggered(
                 event_id=self._out.event_id(),
                 item_id=spoken.item_id,
-                audio_start_ms=max(0, end_ms - self._idle_ms),
+                audio_start_ms=max(committed_ms, end_ms - self._idle_ms),
                 audio_end_ms=end_ms,
             )
         )
@@ -488,13 +479,27 @@ class Session:
         self._answer_turn()
 
 
-def _measured(item: Item, inline: commands.ItemAudio, rate_hz: int) -> Item:
+def _whole_samples(pcm: bytes) -> bytes:
+    return pcm[: len(pcm) // 2 * 2]
+
+
+def _measured(item: Item, audio: dict[int, bytes], rate_hz: int) -> Item:
     """The item with the length of the audio that came inside it."""
     if not isinstance(item, Message):
         return item
-    content = list(item.content)
-    part = content[inline.content_index]
-    if isinstance(part, InputAudio):
-        samples = len(inline.audio) // 2
-        content[inline.content_index] = InputAudio(samples, rate_hz, part.transcript)
-    return msgspec.structs.replace(item, content=tuple(content))
+    content = tuple(
+        InputAudio(len(audio[index]) // 2, rate_hz, part.transcript)
+        if isinstance(part, InputAudio) and index in audio
+        else part
+        for index, part in enumerate(item.content)
+    )
+    return msgspec.structs.replace(item, content=content)
+
+
+def _unwritten(item: Item | None) -> int | None:
+    """Where in an item speech lies whose words nobody has written down."""
+    content = item.content if isinstance(item, Message) else ()
+    for index, part in enumerate(content):
+        if isinstance(part, InputAudio) and part.transcript is None:
+            return index
+    return None

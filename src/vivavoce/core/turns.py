@@ -2,8 +2,9 @@
 
 Time is counted in frames of 32 ms of the audio that was heard, never by the clock. A turn begins
 once voice has lasted for two frames, so that a click is not a word, and reaches back to the first
-of them. It ends when the voice has been away for as long as the settings say. While someone speaks,
-the threshold is lower by a margin (hysteresis), because voice fades at the end of each word.
+of them. It ends when the voice has been away for as long as the settings say, and for one frame at
+least. While someone speaks, the threshold is lower by a margin (hysteresis), because voice fades at
+the end of each word.
 """
 
 from msgspec import Struct
@@ -31,13 +32,13 @@ class Stopped(Struct, frozen=True):
 
 
 class TurnDetector:
-    """Follows one stream of frames."""
+    """Follows one stream of frames, which may begin while someone is *speaking*."""
 
-    def __init__(self, settings: TurnDetection) -> None:
+    def __init__(self, settings: TurnDetection, *, speaking: bool = False) -> None:
         self._frames = 0
         self._voiced_frames = 0
         self._voice_ended_ms = 0
-        self.speaking = False
+        self.speaking = speaking
         self.follow(settings)
 
     def follow(self, settings: TurnDetection) -> None:
@@ -47,6 +48,8 @@ class TurnDetector:
                 self._threshold, self._silence_ms = threshold, silence_ms
             case SemanticVad(eagerness=eagerness):
                 self._threshold, self._silence_ms = 0.5, PATIENCE_MS[eagerness]
+        # Half of a low threshold: below nought, nothing would ever be silence.
+        self._fading = max(self._threshold - FADING_MARGIN, self._threshold / 2)
 
     @property
     def heard_ms(self) -> int:
@@ -65,14 +68,20 @@ class TurnDetector:
         self._voice_ended_ms = self.heard_ms
         return Started(self.heard_ms - self._voiced_frames * FRAME_MS)
 
+    def skip(self) -> None:
+        """Let the next frame pass unjudged: what it holds belongs to an item already."""
+        self._frames += 1
+        self._voiced_frames = 0
+
     def cut(self) -> None:
         """End the turn here; what is said next begins another."""
         self.speaking = False
         self._voiced_frames = 0
 
     def _await_silence(self, probability: float) -> Stopped | None:
-        if probability >= self._threshold - FADING_MARGIN:
+        if probability >= self._fading:
             self._voice_ended_ms = self.heard_ms
+            return None
         if self.heard_ms - self._voice_ended_ms < self._silence_ms:
             return None
         self.cut()

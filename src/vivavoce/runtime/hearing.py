@@ -3,6 +3,7 @@
 The session's orders come from the runner, which never waits; so each is a hand-over into a bounded
 mailbox, and a task of the session's group reads it. The boxes hold more than a session may leave
 uncommitted: when one is full all the same, its engine has fallen hopelessly behind, and has failed.
+Each stream that the session has not let go of ends with a signal, whatever its engine does.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -50,24 +51,35 @@ class Stream:
 
     def __init__(self, rate_hz: int) -> None:
         self.scope = anyio.CancelScope()
+        self.overrun = False
         self._rate_hz = rate_hz
         self._box: Mailbox[bytes] = Mailbox(BOX_ITEMS, BOX_BYTES)
         self._resampler = Resampler(rate_hz, HEARING_RATE_HZ, prompt=True)
 
-    def offer(self, pcm: bytes) -> bool:
-        """Hand audio over; False when the engine is too far behind, or has ended."""
+    def offer(self, pcm: bytes) -> None:
+        """Hand audio over; an engine that is too far behind is stopped."""
         try:
-            return self._box.put_nowait(pcm, len(pcm))
+            self.overrun = not self._box.put_nowait(pcm, len(pcm))
         except Closed:
-            return True  # it failed and said so; nobody waits for this audio
+            return  # its engine failed and has said so, or is about to
+        if self.overrun:
+            self.stop()
 
     def finish(self) -> None:
         """That was all."""
         self._box.close()
 
+    def stop(self) -> None:
+        """Let go of its engine, and of whoever waits for room."""
+        self._box.close()
+        self.scope.cancel()
+
     async def room(self) -> None:
-        """Wait until the engine has caught up."""
-        await self._box.room()
+        """Wait until the engine has caught up, or is over."""
+        try:
+            await self._box.room()
+        except Closed:
+            return
 
     async def audio(self) -> AsyncIterator[Pcm]:
         """The audio at 16 kHz, as it comes."""
@@ -113,13 +125,12 @@ class Hearing:
             stream = Stream(order.rate_hz)
             self._listening = (order.stream, stream)
             self._tasks.start_soon(self._detect, order.stream, stream)
-        if not self._listening[1].offer(order.pcm):
-            raise EngineFailure("voice detection fell too far behind the audio")
+        self._listening[1].offer(order.pcm)
 
     def stop_listening(self) -> None:
         """Let go of the stream that was listened to."""
         if self._listening is not None:
-            self._listening[1].scope.cancel()
+            self._listening[1].stop()
             self._listening = None
 
     def transcribe(self, order: Transcribe) -> None:
@@ -132,9 +143,8 @@ class Hearing:
 
     def transcribe_more(self, item_id: str, pcm: bytes) -> None:
         """More audio of that item."""
-        stream = self._transcribing.get(item_id)
-        if stream is not None and not stream.offer(pcm):
-            raise EngineFailure("transcription fell too far behind the audio")
+        if (stream := self._transcribing.get(item_id)) is not None:
+            stream.offer(pcm)
 
     def finish_transcript(self, item_id: str) -> None:
         """No more audio of that item."""
@@ -144,33 +154,50 @@ class Hearing:
     def drop_transcript(self, item_id: str) -> None:
         """Nobody wants that transcript."""
         if (stream := self._transcribing.pop(item_id, None)) is not None:
-            stream.scope.cancel()
+            stream.stop()
 
     async def _detect(self, number: int, stream: Stream) -> None:
+        failure = "voice detection fell too far behind the audio"
         with stream.scope:
-            try:
-                async with aclosing(self._detector.detect(stream.frames())) as heard:
-                    async for probabilities in heard:
-                        await self._tell(Heard(number, probabilities))
-            except EngineFailure as failure:
-                stream.finish()
-                await self._tell(DetectionFailed(number, failure.message))
+            failure = await self._heard_to_the_end(number, stream)
+        if stream.overrun or not stream.scope.cancelled_caught:
+            stream.finish()
+            await self._tell(DetectionFailed(number, failure))
+
+    async def _heard_to_the_end(self, number: int, stream: Stream) -> str:
+        """Tell what is heard, and return why it ended: it never should."""
+        try:
+            async with aclosing(self._detector.detect(stream.frames())) as heard:
+                async for probabilities in heard:
+                    await self._tell(Heard(number, probabilities))
+        except EngineFailure as failure:
+            return failure.message
+        return "voice detection ended before the audio"
 
     async def _write_down(self, item_id: str, stream: Stream, hints: TranscriptionHints) -> None:
+        ended: Signal = _failed(item_id, "transcription fell too far behind the audio")
         with stream.scope:
-            try:
-                await self._follow(item_id, stream, hints)
-            except EngineFailure as failure:
-                stream.finish()
-                await self._tell(TranscriptFailed(item_id, failure.code, failure.message))
-        self._transcribing.pop(item_id, None)
+            ended = await self._written_to_the_end(item_id, stream, hints)
+        if self._transcribing.get(item_id) is stream:
+            del self._transcribing[item_id]
+            await self._tell(ended)
 
-    async def _follow(self, item_id: str, stream: Stream, hints: TranscriptionHints) -> None:
-        words = self._transcriber.transcribe(stream.audio(), hints)
-        async with aclosing(words):
-            async for each in words:
-                match each:
-                    case TranscriptDelta(text=text):
-                        await self._tell(TranscriptGrew(item_id, text))
-                    case Transcript(text=text):
-                        await self._tell(TranscriptFinished(item_id, text))
+    async def _written_to_the_end(
+        self, item_id: str, stream: Stream, hints: TranscriptionHints
+    ) -> Signal:
+        """Tell the words as they come, and return how they ended."""
+        try:
+            async with aclosing(self._transcriber.transcribe(stream.audio(), hints)) as words:
+                async for each in words:
+                    match each:
+                        case TranscriptDelta(text=text):
+                            await self._tell(TranscriptGrew(item_id, text))
+                        case Transcript(text=text):
+                            return TranscriptFinished(item_id, text)
+        except EngineFailure as failure:
+            return TranscriptFailed(item_id, failure.code, failure.message)
+        return _failed(item_id, "transcription ended without a transcript")
+
+
+def _failed(item_id: str, message: str) -> TranscriptFailed:
+    return TranscriptFailed(item_id, "server_error", message)

@@ -2,7 +2,7 @@
 
 A phrase is a stretch that a synthesiser can speak with sense: a sentence, or a clause of a long
 one. The first may be shorter than the others, since somebody waits for it. Phrases joined are the
-text, to the letter.
+text, to the letter, and the same text gives the same phrases in whatever pieces it is written.
 """
 
 import re
@@ -24,12 +24,13 @@ class PhraseCutter:
 
     def push(self, delta: str) -> list[str]:
         """Take more text and return the phrases it completes."""
-        self._pending += delta
+        text, start = self._pending + delta, 0
         phrases = []
-        while (end := self._end()) is not None:
-            phrases.append(self._pending[:end])
-            self._pending = self._pending[end:]
+        while (end := self._end(text, start)) is not None:
+            phrases.append(text[start:end])
+            start = end
             self._cut_any = True
+        self._pending = text[start:]
         return phrases
 
     def finish(self) -> list[str]:
@@ -37,15 +38,16 @@ class PhraseCutter:
         rest, self._pending = self._pending, ""
         return [rest] if rest else []
 
-    def _end(self) -> int | None:
-        """Where the pending text can be cut; a blank behind a phrase belongs to it."""
-        sentence = _SENTENCE_END.search(self._pending)
+    def _end(self, text: str, start: int) -> int | None:
+        """Where the phrase that starts there can be cut; a blank behind a phrase belongs to it."""
+        longest = start + LONGEST
+        sentence = _SENTENCE_END.search(text, start, longest + 1)
         shortest = CLAUSE if self._cut_any else FIRST_CLAUSE
-        clause = _CLAUSE_END.search(self._pending, shortest)
+        clause = _CLAUSE_END.search(text, start + shortest, longest + 1)
         ends = [match.end() for match in (sentence, clause) if match]
         if ends:
             return min(ends)
-        if len(self._pending) > LONGEST:
-            blank = self._pending.rfind(" ", 0, LONGEST)
-            return blank + 1 if blank > 0 else LONGEST
+        if len(text) > longest:
+            blank = text.rfind(" ", start + 1, longest)
+            return blank + 1 if blank >= 0 else longest
         return None

@@ -4,13 +4,13 @@ Writing and speaking run side by side with a short queue between them. Nothing i
 than the client takes it: before each piece of audio the generator waits for room.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import anyio
 from anyio.abc import TaskGroup
 
-from vivavoce.audio.pcm import of_samples
+from vivavoce.audio.pcm import Pcm, of_samples
 from vivavoce.audio.resample import Resampler
 from vivavoce.core.effects import GenerationRequest
 from vivavoce.core.items import Mark
@@ -40,6 +40,7 @@ PHRASES_AHEAD = 4
 # How much audio goes out at once, in ms: little at first, so that it is heard soon. The sizes that
 # the hosted service was seen to send; later pieces are larger, which costs a client less.
 PIECES_MS = (100, 150, 250)
+BREATH_SECONDS = 0.5  # of speech, which are resampled in about a millisecond
 
 
 class Pieces:
@@ -126,7 +127,8 @@ class Responding:
 
     def release(self, response_id: str) -> None:
         """It is wanted."""
-        self._running[response_id].released.set()
+        if (generation := self._running.get(response_id)) is not None:
+            generation.released.set()
 
     def stop(self, response_id: str) -> None:
         """It is not wanted, or no longer."""
@@ -134,18 +136,22 @@ class Responding:
             generation.scope.cancel()
 
     async def _make(self, generation: Generation) -> None:
-        response_id = generation.response_id
         with generation.scope:
-            try:
-                await self._write_and_speak(generation)
-            except* EngineFailure as failures:
-                failure = _first(failures)
-                await self._report(
-                    generation, GenerationFailed(response_id, failure.code, failure.message)
-                )
-            else:
-                await self._report(generation, GenerationFinished(response_id))
-        self._running.pop(response_id, None)
+            await self._report(generation, await self._outcome(generation))
+        if self._running.get(generation.response_id) is generation:
+            del self._running[generation.response_id]
+
+    async def _outcome(self, generation: Generation) -> Signal:
+        """Write and speak, and return how that ended."""
+        failed: list[EngineFailure] = []
+        try:
+            await self._write_and_speak(generation)
+        except* EngineFailure as failures:
+            # Nothing is awaited here: a cancellation would leave this block wrapped in a group.
+            failed.append(_first(failures))
+        if failed:
+            return GenerationFailed(generation.response_id, failed[0].code, failed[0].message)
+        return GenerationFinished(generation.response_id)
 
     async def _report(self, generation: Generation, signal: Signal) -> None:
         if not generation.released.is_set():
@@ -182,16 +188,26 @@ class Responding:
             await phrases.put(phrase, len(phrase))
         phrases.close()
 
-    async def _speak(self, generation: Generation, phrases: AsyncIterator[str]) -> None:
+    async def _speak(self, generation: Generation, phrases: Mailbox[str]) -> None:
         response_id, request = generation.response_id, generation.request
         voice = Voice(request.voice, request.speed, request.language)
         pieces = Pieces(request.rate_hz)
         async with aclosing(self._synthesiser.speak(phrases, voice)) as speech:
-            async for spoken in speech:
-                for pcm, marks in pieces.add(spoken):
-                    await self._report(generation, AudioProduced(response_id, pcm, marks))
+            async for chunk in speech:
+                for spoken in _breaths(chunk):
+                    for pcm, marks in pieces.add(spoken):
+                        await self._report(generation, AudioProduced(response_id, pcm, marks))
+        await _ignore(phrases)  # a synthesiser that stops early does not stop the writing
         for pcm, marks in pieces.finish():
             await self._report(generation, AudioProduced(response_id, pcm, marks))
+
+
+def _breaths(spoken: Spoken) -> Iterator[Spoken]:
+    """A long chunk in parts that can be worked on without holding up the loop."""
+    size = 2 * int(spoken.pcm.rate_hz * BREATH_SECONDS)
+    for start in range(0, max(1, len(spoken.pcm.data)), size):
+        part = Pcm(spoken.pcm.data[start : start + size], spoken.pcm.rate_hz)
+        yield Spoken(part, () if start else spoken.marks)
 
 
 async def _ignore(phrases: AsyncIterator[str]) -> None:

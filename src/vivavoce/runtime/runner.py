@@ -57,6 +57,7 @@ class Seat:
         self.channel = channel
         self.view = view
         self.outbox: Mailbox[ServerEvent] = Mailbox(limits.outbox_items, limits.outbox_bytes)
+        self.sending = anyio.CancelScope()
         self.goodbye = (1000, "")
 
     def sees(self, event: ServerEvent) -> bool:
@@ -70,11 +71,16 @@ class Seat:
         except Closed:
             return True  # it is leaving
 
-    def dismiss(self, code: int, reason: str) -> None:
-        """Hang up once everything that was said before is out."""
+    def dismiss(self, code: int, reason: str, within: float) -> None:
+        """Hang up once everything that was said before is out, or after so many seconds."""
         if not self.outbox.closed:
             self.goodbye = (code, reason)
             self.outbox.close()
+            self.sending.deadline = anyio.current_time() + within
+
+    def cut_off(self) -> None:
+        """Hang up at once on a client that does not take what is said."""
+        self.dismiss(1008, "the client does not read what it is sent", within=0)
 
 
 class Runner:
@@ -100,6 +106,7 @@ class Runner:
         self._seats: dict[Origin, Seat] = {}
         self._seated = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
         self._hearing = Hearing(recipe.detector, recipe.transcriber, tasks, self._report)
         self._responding = Responding(
             recipe.language_model, recipe.synthesiser, tasks, self._report, self._room
@@ -109,6 +116,9 @@ class Runner:
 
     async def attach(self, channel: Channel, view: View) -> None:
         """Serve *channel* until it leaves or the session ends."""
+        if self._inbox.closed:
+            await channel.close(1000, "")
+            return
         origin, seat = self._seated, Seat(channel, view, self._limits)
         self._seated += 1
         self._seats[origin] = seat
@@ -131,9 +141,8 @@ class Runner:
                 refusal = Refusal("This connection may only listen.", code="read_only")
                 await self._put(origin, refusal.of(said.event_id), SMALL)
                 continue
-            size = len(said.audio) if isinstance(said, commands.AppendAudio) else SMALL
-            await self._put(origin, said, size)
-            if size > SMALL:
+            await self._put(origin, said, _size(said))
+            if isinstance(said, commands.AppendAudio):
                 await self._hearing.room()
 
     async def _put(self, origin: Origin | None, said: Input, size: int) -> None:
@@ -144,12 +153,12 @@ class Runner:
 
     async def _write(self, seat: Seat, scope: anyio.CancelScope) -> None:
         """Hand the events of a seat to its client, one after the other."""
-        async for event in seat.outbox:
-            with anyio.move_on_after(self._limits.grace_seconds) as grace:
-                await seat.channel.send(event)
-            if grace.cancelled_caught:
-                seat.goodbye = (1008, "the client does not read what it is sent")
-                break
+        with seat.sending:
+            async for event in seat.outbox:
+                with anyio.move_on_after(self._limits.grace_seconds) as grace:
+                    await seat.channel.send(event)
+                if grace.cancelled_caught:
+                    seat.cut_off()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await seat.channel.close(*seat.goodbye)
         scope.cancel()
@@ -192,14 +201,17 @@ class Runner:
         return self._session.rules.session_id
 
     def _decoded(self, said: Input) -> Input:
-        """Audio of the wire as PCM16 at the session's input rate."""
-        kind = self._session.input_format.type
-        if kind == "audio/pcm":
-            return said
+        """Audio of the wire as PCM16 at the session's input rate.
+
+        What is appended goes on in the format of what it is appended to, an item's own audio is in
+        the one that the settings name by now.
+        """
         match said:
             case commands.AppendAudio(audio=audio):
+                kind = self._session.input_format.type
                 return msgspec.structs.replace(said, audio=formats.decode(kind, audio))
             case commands.CreateItem(audio=inline) if inline:
+                kind = self._session.settings.input.format.type
                 decoded = tuple(
                     commands.ItemAudio(each.content_index, formats.decode(kind, each.audio))
                     for each in inline
@@ -220,7 +232,7 @@ class Runner:
     def _deliver(self, told: Tell) -> None:
         for origin, seat in self._seats.items():
             if told.to in (None, origin) and seat.sees(told.event) and not seat.offer(told.event):
-                seat.dismiss(1008, "the client does not read what it is sent")
+                seat.cut_off()
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -254,31 +266,26 @@ class Runner:
 
     def _set_alarm(self) -> None:
         """Wake up for the machine's next deadline, should nothing else come in by then."""
+        deadline = None if self._inbox.closed else self._session.deadline
+        if self._alarm_at == deadline:
+            return
         if self._alarm is not None:
-            if self._alarm.when() == self._session.deadline:
-                return
             self._alarm.cancel()
-            self._alarm = None
-        if (deadline := self._session.deadline) is not None:
-            self._alarm = self._clock.call_at(deadline, self._ring)
+        self._alarm_at = deadline
+        self._alarm = None if deadline is None else self._clock.call_at(deadline, self._ring)
 
     def _ring(self) -> None:
+        self._alarm_at = None
         # A full inbox wakes the runner anyway, and every step looks at the deadline.
-        if not self._inbox.closed:
-            self._inbox.put_nowait((None, None))
+        self._inbox.put_nowait((None, None))
 
     # The end.
 
-    def dismiss(self, code: int, reason: str) -> None:
-        """End the session with that close code."""
-        self._dismiss(code, reason)
-
     def _dismiss(self, code: int, reason: str) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
         self._inbox.close()
+        self._set_alarm()
         for seat in self._seats.values():
-            seat.dismiss(code, reason)
+            seat.dismiss(code, reason, within=self._limits.grace_seconds)
 
 
 class Runners:
@@ -315,6 +322,17 @@ class Runners:
                 yield runner
             finally:
                 tasks.cancel_scope.cancel()
+
+
+def _size(said: Input) -> int:
+    """About how many bytes an input takes while it waits."""
+    match said:
+        case commands.AppendAudio(audio=audio):
+            return SMALL + len(audio)
+        case commands.CreateItem(item=item, audio=audio):
+            return SMALL + len(text_of(item)) + sum(len(part.audio) for part in audio)
+        case _:
+            return SMALL
 
 
 def _weight(event: ServerEvent) -> int:

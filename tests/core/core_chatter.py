@@ -1,0 +1,592 @@
+"""A conversation by dice: a client and engines that do anything they may, and some of what they may not.
+
+`Chatter` plays both against one session and checks each step: what effects promise, that a refusal
+changed nothing, and every frame of both dialects by the catalogue and by the laws of order.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import count, islice, repeat
+from random import Random
+
+import msgspec
+
+from vivavoce.conformance.laws import Laws
+from vivavoce.conformance.validator import faults
+from vivavoce.core import commands, effects, events, signals
+from vivavoce.core.effects import Effect, Output, Tell
+from vivavoce.core.errors import Refusal
+from vivavoce.core.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputAudio,
+    InputText,
+    Item,
+    Mark,
+    Message,
+    OutputText,
+    Part,
+)
+from vivavoce.core.responses import Rules
+from vivavoce.core.session import Input, Session
+from vivavoce.core.settings import (
+    AudioFormat,
+    AudioInput,
+    AudioInputUpdate,
+    AudioOutputUpdate,
+    Modality,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    SessionUpdate,
+    Transcription,
+    TurnDetection,
+)
+from vivavoce.dialects.api import Dialect, codec
+from vivavoce.testing.ids import CountingIds
+
+Step = tuple[Input | None, float, int]  # None is a tick
+
+DIALECTS: tuple[Dialect, ...] = ("ga", "preview")
+WORDS = ("one ", "two, ", "three. ", "four ", "five! ", "six")
+FORMATS = (AudioFormat("audio/pcm"), AudioFormat("audio/pcmu"), AudioFormat("audio/pcma"))
+DETECTIONS: tuple[TurnDetection | None, ...] = (
+    None,
+    ServerVad(),
+    ServerVad(threshold=0.1, prefix_padding_ms=0, silence_duration_ms=0),
+    ServerVad(prefix_padding_ms=2000, silence_duration_ms=64, interrupt_response=False),
+    ServerVad(idle_timeout_ms=5000),
+    ServerVad(create_response=False),
+    SemanticVad("high"),
+    SemanticVad("low", create_response=False, interrupt_response=False),
+)
+TRANSCRIPTIONS = (None, Transcription("whisper-1"), Transcription("gpt-4o-transcribe", "en", "hi"))
+
+
+class Opening:
+    """How a conversation begins, by dice."""
+
+    def __init__(self, dice: Random) -> None:
+        self.settings = SessionSettings(
+            type=dice.choice(("realtime", "realtime", "realtime", "transcription")),
+            output_modality=dice.choice(("audio", "audio", "text")),
+            max_output_tokens=dice.choice((None, None, None, 30)),
+            input=AudioInput(
+                format=dice.choice(FORMATS),
+                transcription=dice.choice(TRANSCRIPTIONS),
+                turn_detection=dice.choice(DETECTIONS),
+            ),
+        )
+        self.rules = Rules(
+            "sess_1",
+            max_seconds=3600,
+            reads=dice.random() < 0.8,
+            plays=dice.random() < 0.4,
+            voices=dice.choice(((), ("alloy", "verse"))),
+        )
+
+    def session(self) -> Session:
+        """A session that begins so."""
+        return Session(self.settings, CountingIds(), self.rules)
+
+
+class Generating:
+    """A response that the engines were asked for."""
+
+    def __init__(self, order: effects.Generate) -> None:
+        self.speaks = order.request.output_modality == "audio"
+        self.samples = 0
+        self.text = 0
+
+
+class Engines:
+    """What the engines were asked for, and whether they may have been."""
+
+    def __init__(self, *, reads: bool) -> None:
+        self._reads = reads
+        self.in_progress: set[str] = set()
+        self.stopped: set[str] = set()
+        self.generating: dict[str, Generating] = {}
+        self.generated: dict[str, Generating] = {}
+        self.transcribing: dict[str, bool] = {}  # open transcripts, and whether all audio is in
+        self.dropped: list[str] = []
+        self.concluded: list[str] = []
+        self.told: dict[str, str] = {}  # the words given so far
+        self.unheard: dict[int, int] = {}  # ms of each stream that nobody judged yet
+
+    def take(self, output: Output, listening: bool) -> None:
+        """Note one output, and see whether it may come now."""
+        match output:
+            case Tell(event=events.ResponseCreated(response=response)):
+                self.in_progress.add(response.id)
+            case Tell(event=events.ResponseDone(response=response)):
+                self._end(response)
+            case effects.Generate(response_id=response_id):
+                assert response_id in self.in_progress
+                assert response_id not in self.generated
+                self._check_context(output.request)
+                self.generating[response_id] = Generating(output)
+                self.generated[response_id] = self.generating[response_id]
+            case effects.StopGenerating(response_id=response_id):
+                assert response_id in self.in_progress
+                self.stopped.add(response_id)
+            case effects.Listen(stream=stream, pcm=pcm, rate_hz=rate_hz):
+                assert listening, "nobody detects turns"
+                assert pcm
+                assert stream >= max(self.unheard, default=0)
+                self.unheard[stream] = self.unheard.get(stream, 0) + len(pcm) * 500 // rate_hz
+            case Tell():
+                pass
+            case _:
+                self._take_transcription(output)
+
+    def _check_context(self, request: effects.GenerationRequest) -> None:
+        """A recipe that reads gets all the words that are to come."""
+        for item in request.context if self._reads else ():
+            audio = item.content if isinstance(item, Message) else ()
+            unwritten = any(isinstance(part, InputAudio) and not part.transcript for part in audio)
+            assert not (unwritten and item.id in self.transcribing)
+
+    def _take_transcription(self, effect: Effect) -> None:
+        match effect:
+            case effects.Transcribe(item_id=item_id, pcm=pcm):
+                assert item_id not in self.transcribing
+                assert len(pcm) % 2 == 0
+                self.transcribing[item_id] = False
+            case effects.TranscribeMore(item_id=item_id, pcm=pcm):
+                assert self.transcribing[item_id] is False
+                assert len(pcm) % 2 == 0
+            case effects.FinishTranscript(item_id=item_id):
+                assert self.transcribing[item_id] is False
+                self.transcribing[item_id] = True
+            case effects.DropTranscript(item_id=item_id):
+                # The engine may have ended it by itself in the meantime.
+                assert self.transcribing.pop(item_id, None) is not None or (
+                    item_id in self.concluded
+                )
+                self.dropped.append(item_id)
+
+    def _end(self, response: events.ResponseView) -> None:
+        self.in_progress.remove(response.id)
+        self.generating.pop(response.id, None)
+        by_us = response.status in ("cancelled", "incomplete")
+        assert (response.id in self.stopped) == by_us
+
+
+class Chatter:
+    """One conversation, and everything that was said in it."""
+
+    def __init__(self, seed: int) -> None:
+        self.opening = Opening(Random(seed))
+        self.session = self.opening.session()
+        self.engines = Engines(reads=self.opening.rules.reads)
+        self.steps: list[Step] = []
+        self.outputs: list[Output] = []
+        self.now = 0.0
+        self._codecs = {dialect: codec(dialect) for dialect in DIALECTS}
+        self._laws = {dialect: Laws(dialect) for dialect in DIALECTS}
+        self._items: list[str] = ["nowhere"]
+        self._calls: list[str] = ["call_0"]
+        self._playing: dict[str, int] = {}
+        self._named = 0
+        self.say(signals.Connected(1_700_000_000.0))
+
+    # Taking steps.
+
+    def say(self, said: Input, origin: int = 0) -> None:
+        """Have something come in."""
+        before = self._fingerprint()
+        self.steps.append((said, self.now, origin))
+        made = self.session.receive(said, self.now, origin)
+        refused = any(isinstance(each, Tell) and _is_error(each.event) for each in made)
+        if refused:
+            at_fault = isinstance(said, commands.Command | Refusal)
+            assert at_fault or isinstance(said, signals.DetectionFailed), f"{said} was refused"
+            assert len(made) == 1, "what is refused has no other consequence"
+            assert self._fingerprint() == before or not at_fault
+        for each in made:
+            self._note(each, origin if isinstance(said, commands.Command | Refusal) else None)
+
+    def tick(self) -> None:
+        """Have the time come that the session waits for."""
+        self.steps.append((None, self.now, 0))
+        for each in self.session.tick(self.now):
+            self._note(each, None)
+
+    def _note(self, output: Output, origin: int | None) -> None:
+        self.outputs.append(output)
+        detection = self.session.settings.input.turn_detection
+        self.engines.take(output, listening=detection is not None)
+        if isinstance(output, Tell):
+            private = _is_error(output.event) or isinstance(output.event, events.ItemRetrieved)
+            assert output.to == (origin if private else None)
+            self._read(output.event)
+
+    def _read(self, event: events.ServerEvent) -> None:
+        """Be the client of either dialect."""
+        for dialect in DIALECTS:
+            for frame in map(msgspec.json.decode, self._codecs[dialect].encode(event)):
+                found = [*faults(frame, dialect), *self._laws[dialect].see(frame)]
+                assert not found, f"{frame['type']}: {found}"
+        match event:
+            case events.ItemAdded(item=item):
+                self._items.append(item.id)
+                if isinstance(item, FunctionCall):
+                    self._calls.append(item.call_id)
+            case (
+                events.SpeechStarted(item_id=item_id)
+                | events.OutputItemAdded(item=Message(id=item_id))
+            ):
+                self._items.append(item_id)
+            case events.OutputStarted(response_id=response_id):
+                self._playing[response_id] = 0
+            case (
+                events.OutputStopped(response_id=response_id)
+                | events.OutputCleared(response_id=response_id)
+            ):
+                del self._playing[response_id]
+
+    def _fingerprint(self) -> object:
+        """What a refusal must not change."""
+        session = self.session
+        return (
+            session.settings,
+            session.input_format,
+            session.deadline,
+            session._conversation.items,
+            tuple(session._responses._running),
+            session._ear.speaking,
+            session._ear.clock_ms,
+            session._ear.due,
+        )
+
+    # The client.
+
+    def pause(self, _: Random) -> None:
+        """Do nothing: to this, whatever does not matter to a failure is reduced."""
+
+    def append(self, dice: Random) -> None:
+        self._append(dice.choice((0, 1, 7, 480, 1536, 5000, 48000)))
+
+    def _append(self, size: int) -> None:
+        self.say(commands.AppendAudio(audio=bytes(size)))
+
+    def speak(self, dice: Random) -> None:
+        frames = [dice.random() for _ in range(dice.randrange(2))]
+        frames += [0.9] * dice.randrange(12) + [0.02] * dice.randrange(16)
+        for probability in frames:
+            self._append(1536 if self.session.input_format.rate_hz == 24000 else 512)
+            self._judge(repeat(probability))
+
+    def listen_late(self, dice: Random) -> None:
+        voiced = dice.random() < 0.5
+        among = (0.9, 0.9, 0.02) if voiced else (0.02, 0.02, 0.4)
+        self._judge(dice.choice(among) for _ in count())
+
+    def commit(self, _: Random) -> None:
+        self.say(commands.CommitAudio())
+
+    def clear(self, _: Random) -> None:
+        self.say(commands.ClearAudio())
+
+    def clear_output(self, _: Random) -> None:
+        self.say(commands.ClearOutput())
+
+    def write(self, dice: Random) -> None:
+        text = dice.choice(("", "hello", "a longer line of text"))
+        made: Message = dice.choice(
+            (
+                Message("", "user", (InputText(text),)),
+                Message("", "system", (InputText(text),)),
+                Message("", "assistant", (OutputText(text),)),
+            )
+        )
+        self._create(dice, made)
+
+    def call(self, dice: Random) -> None:
+        self._create(dice, FunctionCall("", "f", dice.choice(("", "call_x")), "{}"))
+
+    def answer_call(self, dice: Random) -> None:
+        self._create(dice, FunctionCallOutput("", dice.choice(self._calls), "done"))
+
+    def send_recording(self, dice: Random) -> None:
+        parts: list[Part] = []
+        audio = []
+        for _ in range(dice.choice((1, 1, 1, 2))):
+            if dice.random() < 0.3:
+                parts.append(InputText("look:"))
+            audio.append(commands.ItemAudio(len(parts), bytes(dice.choice((0, 1, 2, 4800, 9601)))))
+            parts.append(InputAudio(0, 24000, dice.choice((None, None, "hello"))))
+        self._create(dice, Message("", "user", tuple(parts)), tuple(audio))
+
+    def _create(self, dice: Random, item: Item, audio: tuple[commands.ItemAudio, ...] = ()) -> None:
+        after = dice.choice((None, None, None, "root", dice.choice(self._items)))
+        item_id = ""
+        if dice.random() < 0.3:
+            # One of its own, or one that is taken; not one that was used before and is free again.
+            self._named += 1
+            item_id = dice.choice((f"mine_{self._named}", self._known(dice)))
+        item = _with_id(item, item_id)
+        self.say(commands.CreateItem(item=item, previous_item_id=after, audio=audio))
+
+    def _known(self, dice: Random) -> str:
+        session = self.session
+        taken = [
+            each
+            for each in self._items
+            if session._conversation.find(each) is not None or session._ear.reserves(each)
+        ]
+        return dice.choice(taken) if taken else ""
+
+    def retrieve(self, dice: Random) -> None:
+        self.say(commands.RetrieveItem(item_id=dice.choice(self._items)), dice.randrange(3))
+
+    def delete(self, dice: Random) -> None:
+        self.say(commands.DeleteItem(item_id=dice.choice(self._items)))
+
+    def truncate(self, dice: Random) -> None:
+        at_ms = dice.choice((0, 0, 10, 100, 150, 1000, 10**6))
+        item_id = dice.choice(self._items[-4:])
+        index = dice.choice((0, 0, 0, 1))
+        self.say(commands.TruncateItem(item_id=item_id, content_index=index, audio_end_ms=at_ms))
+
+    def respond(self, dice: Random) -> None:
+        listed: tuple[Item | commands.ItemReference, ...] | None = None
+        if dice.random() < 0.2:
+            choices = (
+                commands.ItemReference(dice.choice(self._items)),
+                Message(dice.choice(self._items), "user", (InputText("listed"),)),
+                Message("", "user", (InputText("listed"),)),
+            )
+            listed = tuple(dice.choices(choices, k=dice.randrange(3)))
+        self.say(
+            commands.CreateResponse(
+                output_modality=dice.choice(("audio", "text", self._modality)),
+                conversation=dice.choice(("auto", "auto", "none")),
+                max_output_tokens=dice.choice((None, None, None, 20)),
+                voice=dice.choice(("alloy", "alloy", "alloy", "verse", "nobody")),
+                format=dice.choice(FORMATS),
+                metadata=dice.choice((None, {"topic": "x"})),
+                input=listed,
+                commit=dice.random() < 0.2,
+                cancel_previous=dice.random() < 0.2,
+            ),
+            dice.randrange(2),
+        )
+
+    @property
+    def _modality(self) -> Modality:
+        return self.session.settings.output_modality
+
+    def cancel(self, dice: Random) -> None:
+        known = dice.choice([None, "resp_9", *sorted(self.engines.in_progress)])
+        self.say(commands.CancelResponse(response_id=known))
+
+    def update(self, dice: Random) -> None:
+        changes: tuple[Callable[[], SessionUpdate], ...] = (
+            lambda: SessionUpdate(input=AudioInputUpdate(turn_detection=dice.choice(DETECTIONS))),
+            lambda: SessionUpdate(
+                input=AudioInputUpdate(transcription=dice.choice(TRANSCRIPTIONS))
+            ),
+            lambda: SessionUpdate(input=AudioInputUpdate(format=dice.choice(FORMATS))),
+            lambda: SessionUpdate(
+                output=AudioOutputUpdate(voice=dice.choice(("alloy", "verse", "nobody")))
+            ),
+            lambda: SessionUpdate(output=AudioOutputUpdate(format=dice.choice(FORMATS))),
+            lambda: SessionUpdate(
+                type=dice.choice(("realtime", "transcription")), instructions="Be brief."
+            ),
+            lambda: SessionUpdate(tracing=dice.choice(("auto", None))),
+        )
+        self.say(commands.UpdateSession(update=dice.choice(changes)()))
+
+    def mumble(self, dice: Random) -> None:
+        self.say(Refusal("not JSON", code="invalid_event"), dice.randrange(2))
+
+    # The engines.
+
+    def _judge(self, probabilities: Iterator[float]) -> None:
+        """Have the detector judge whatever frames are complete, those of dropped streams too."""
+        for stream, unheard_ms in list(self.engines.unheard.items()):
+            frames = unheard_ms // 32
+            if frames:
+                self.engines.unheard[stream] -= frames * 32
+                self.say(signals.Heard(stream, tuple(islice(probabilities, frames))))
+
+    def break_detection(self, dice: Random) -> None:
+        if self.engines.unheard:
+            stream = dice.choice(sorted(self.engines.unheard))
+            del self.engines.unheard[stream]
+            self.say(signals.DetectionFailed(stream, "voice detection broke"))
+
+    def caption(self, dice: Random) -> None:
+        if (item_id := self._transcribed(dice)) is not None:
+            delta = dice.choice(WORDS)
+            told = self.engines.told
+            told[item_id] = told.get(item_id, "") + delta
+            self.say(signals.TranscriptGrew(item_id, delta))
+
+    def transcribe(self, dice: Random) -> None:
+        """Conclude one: mostly when all its audio is in, sometimes before, sometimes too late."""
+        item_id = self._transcribed(dice)
+        if item_id is None:
+            return
+        if self.engines.transcribing.get(item_id) is False and dice.random() < 0.7:
+            return
+        self._conclude(item_id, fails=dice.random() < 0.25)
+
+    def _transcribed(self, dice: Random) -> str | None:
+        late = [*self.engines.dropped, *self.engines.concluded] if dice.random() < 0.2 else []
+        known = [*self.engines.transcribing, *late]
+        return dice.choice(known) if known else None
+
+    def _conclude(self, item_id: str, *, fails: bool) -> None:
+        self.engines.transcribing.pop(item_id, None)
+        self.engines.concluded.append(item_id)
+        if fails:
+            self.say(signals.TranscriptFailed(item_id, "server_error", "it broke"))
+        else:
+            words = self.engines.told.get(item_id, "unheard of")
+            self.say(signals.TranscriptFinished(item_id, words.strip()))
+
+    def produce(self, dice: Random) -> None:
+        late = [*self.engines.generated] if dice.random() < 0.1 else []
+        making = [*self.engines.generating, *late]
+        if not making:
+            return
+        response_id = dice.choice(making)
+        produced: Callable[[str, Random], Input] = dice.choice(
+            (self._text, self._text, self._audio, self._audio, self._call, self._ending)
+        )
+        self.say(produced(response_id, dice))
+
+    def _text(self, response_id: str, dice: Random) -> Input:
+        delta = dice.choice(("", *WORDS))
+        self.engines.generated[response_id].text += len(delta)
+        return signals.TextProduced(response_id, delta)
+
+    def _audio(self, response_id: str, dice: Random) -> Input:
+        made = self.engines.generated[response_id]
+        if not made.speaks:
+            return self._text(response_id, dice)
+        pcm = bytes(dice.choice((0, 2, 480, 4800, 48000)))
+        marks = (Mark(0, made.text, made.samples),) if dice.random() < 0.3 else ()
+        made.samples += len(pcm) // 2
+        return signals.AudioProduced(response_id, pcm, marks)
+
+    def _call(self, response_id: str, dice: Random) -> Input:
+        final = dice.random() < 0.3
+        return signals.CallProduced(
+            response_id, dice.randrange(2), "f", dice.choice(("", "{", "}")), final
+        )
+
+    def _ending(self, response_id: str, dice: Random) -> Input:
+        if dice.random() < 0.7:
+            return signals.GenerationFinished(response_id)
+        return signals.GenerationFailed(response_id, "server_error", "it broke")
+
+    # The listener, and time.
+
+    def play(self, dice: Random) -> None:
+        late = ["resp_1"] if dice.random() < 0.1 else []
+        if known := [*self._playing, *late]:
+            self._play(dice.choice(known), dice.random())
+
+    def _play(self, response_id: str, share: float) -> None:
+        made = self.engines.generated.get(response_id)
+        samples = made.samples if made else 0
+        heard = max(self._playing.get(response_id, 0), int(samples * share))
+        over = heard == samples and response_id not in self.engines.in_progress
+        if response_id in self._playing:
+            self._playing[response_id] = heard
+        self.say(signals.Played(response_id, heard, finished=over))
+
+    def wait(self, dice: Random) -> None:
+        until = self.now + dice.choice((0.01, 1, 4, 10, 10, 40, 4000))
+        while (due := self.session.deadline) is not None and due <= until:
+            assert due >= self.now
+            self.now = due
+            self.tick()
+        self.now = until
+
+    # The end.
+
+    def end(self) -> None:
+        """Drive everything to its end, and see that nothing is owed."""
+        if not self._over:
+            self.say(commands.ClearAudio())
+            for item_id in list(self.engines.transcribing):
+                assert self.engines.transcribing[item_id], f"{item_id} is still being heard"
+                self._conclude(item_id, fails=False)
+            for response_id in sorted(self.engines.in_progress):
+                assert response_id in self.engines.generating, f"{response_id} waits for nothing"
+                self.say(signals.GenerationFinished(response_id))
+            for response_id in list(self._playing):
+                self._play(response_id, 1)
+            self._look_for_leftovers()
+        for laws in self._laws.values():
+            # Words that were shown live may be cleared away before they are anything's.
+            cleared = {f"transcription of {one} was" for one in self.engines.dropped}
+            assert not [owed for owed in laws.end() if not owed.startswith(tuple(cleared))]
+        self._replay()
+
+    @property
+    def _over(self) -> bool:
+        return any(isinstance(each, effects.HangUp) for each in self.outputs)
+
+    def _look_for_leftovers(self) -> None:
+        session = self.session
+        assert not self.engines.in_progress
+        assert not session._responses._running
+        assert not session._ear.due
+        assert not session._captions._followed
+        assert not session._captions._held
+
+    def _replay(self) -> None:
+        again = self.opening.session()
+        outputs: list[Output] = []
+        for said, now, origin in self.steps:
+            outputs += again.tick(now) if said is None else again.receive(said, now, origin)
+        assert outputs == self.outputs
+
+
+Move = Callable[[Chatter, Random], None]
+MOVES: tuple[Move, ...] = (
+    Chatter.pause,
+    *[Chatter.speak] * 4,
+    *[Chatter.append] * 2,
+    *[Chatter.listen_late] * 2,
+    Chatter.commit,
+    Chatter.clear,
+    Chatter.clear_output,
+    Chatter.write,
+    Chatter.call,
+    Chatter.answer_call,
+    Chatter.send_recording,
+    Chatter.retrieve,
+    Chatter.delete,
+    Chatter.truncate,
+    *[Chatter.respond] * 3,
+    Chatter.cancel,
+    *[Chatter.update] * 2,
+    Chatter.mumble,
+    Chatter.break_detection,
+    *[Chatter.caption] * 2,
+    *[Chatter.transcribe] * 4,
+    *[Chatter.produce] * 8,
+    *[Chatter.play] * 2,
+    Chatter.wait,
+)
+
+
+def _is_error(event: events.ServerEvent) -> bool:
+    return isinstance(event, events.ErrorRaised)
+
+
+def _with_id(item: Item, item_id: str) -> Item:
+    match item:
+        case Message(role=role, content=content):
+            return Message(item_id, role, content)
+        case FunctionCall(name=name, call_id=call_id, arguments=arguments):
+            return FunctionCall(item_id, name, call_id, arguments)
+        case FunctionCallOutput(call_id=call_id, output=output):
+            return FunctionCallOutput(item_id, call_id, output)

@@ -1,0 +1,272 @@
+"""Audio to engines, and what becomes of it when they fail."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+import anyio
+import pytest
+from runtime_engines import Detector, Transcriber, Written
+
+from vivavoce.audio.pcm import Pcm
+from vivavoce.core.effects import Listen, Transcribe
+from vivavoce.core.signals import (
+    DetectionFailed,
+    Heard,
+    Signal,
+    TranscriptFailed,
+    TranscriptFinished,
+    TranscriptGrew,
+)
+from vivavoce.engines.api import EngineFailure, Transcript, TranscriptDelta
+from vivavoce.runtime import hearing
+from vivavoce.runtime.hearing import Hearing
+from vivavoce.testing import virtual_time
+
+FRAME = bytes(1536)  # 32 ms of PCM16 at 24 kHz
+ORDER = Transcribe("item_1", FRAME, 24000)
+
+
+class Room:
+    """What is told of what is heard."""
+
+    def __init__(self) -> None:
+        self.told: list[Signal] = []
+
+    async def tell(self, signal: Signal) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.told.append(signal)
+
+
+async def deaf(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+    """Fails at once."""
+    yield no_words()
+
+
+def no_words() -> Written:
+    raise EngineFailure("deaf", code="no_ears")
+
+
+async def length(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+    """Writes how many pieces of audio there were."""
+    pieces = [pcm async for pcm in audio]
+    yield TranscriptDelta(f"{len(pieces)}")
+    yield Transcript(f"{len(pieces)}")
+
+
+async def hasty(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+    """Is done before the audio is."""
+    await anext(aiter(audio))
+    yield Transcript("enough")
+    raise AssertionError("nobody asks for more than the transcript")
+
+
+async def speechless(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+    """Ends without a transcript."""
+    async for _ in audio:
+        yield TranscriptDelta("well")
+
+
+async def stuck(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+    """Never gets anywhere."""
+    await anyio.sleep_forever()
+    yield Transcript("")
+
+
+def heard(
+    act: Callable[[Hearing], Awaitable[None]],
+    detector: Detector | None = None,
+    script: Callable[[AsyncIterator[Pcm]], AsyncGenerator[Written, None]] = length,
+) -> list[Signal]:
+    """Everything that is told after *act*, until nothing happens any more."""
+
+    async def main() -> list[Signal]:
+        room = Room()
+        async with anyio.create_task_group() as tasks:
+            await act(Hearing(detector or Detector(), Transcriber(script), tasks, room.tell))
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+        return room.told
+
+    return virtual_time.run(main)
+
+
+async def settle() -> None:
+    await anyio.sleep(0.1)
+
+
+def test_each_frame_is_judged_in_order() -> None:
+    async def main(hearing: Hearing) -> None:
+        for _ in range(3):
+            hearing.listen(Listen(0, FRAME, 24000))
+            await settle()
+
+    assert heard(main) == [Heard(0, (0.9,))] * 3
+
+
+def test_another_stream_lets_go_of_the_one_before() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.listen(Listen(0, FRAME, 24000))
+        hearing.listen(Listen(1, FRAME, 24000))
+
+    assert heard(main) == [Heard(1, (0.9,))]
+
+
+def test_voice_detection_that_fails_says_so_once_and_another_stream_works() -> None:
+    async def main(hearing: Hearing) -> None:
+        for stream in (0, 0, 1):
+            hearing.listen(Listen(stream, FRAME, 24000))
+            await settle()
+            await hearing.room()
+
+    told = heard(main, Detector(EngineFailure("deaf")))
+
+    assert told == [DetectionFailed(0, "deaf"), Heard(1, (0.9,))]
+
+
+def test_voice_detection_that_ends_by_itself_has_failed() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.listen(Listen(0, FRAME, 24000))
+
+    assert heard(main, Detector(None)) == [
+        DetectionFailed(0, "voice detection ended before the audio")
+    ]
+
+
+def test_voice_detection_that_is_hopelessly_behind_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hearing, "BOX_ITEMS", 5)
+
+    async def main(hearing: Hearing) -> None:
+        for _ in range(8):
+            hearing.listen(Listen(0, FRAME, 24000))
+
+    assert heard(main) == [DetectionFailed(0, "voice detection fell too far behind the audio")]
+
+
+def test_who_waits_for_room_goes_on_when_the_stream_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hearing, "BOX_ITEMS", 5)
+    waited: list[float] = []
+
+    async def main(hearing: Hearing) -> None:
+        async def wait() -> None:
+            await hearing.room()
+            waited.append(anyio.current_time())
+
+        for _ in range(5):
+            hearing.listen(Listen(0, FRAME, 24000))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.lowlevel.checkpoint()
+            hearing.listen(Listen(1, FRAME, 24000))
+
+    heard(main)
+
+    assert waited == [0]
+
+
+def test_nobody_waits_for_room_before_anything_was_heard() -> None:
+    async def main(hearing: Hearing) -> None:
+        await hearing.room()
+
+    assert heard(main) == []
+
+
+def test_a_turn_is_written_down_when_all_of_it_is_there() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.transcribe_more("item_1", FRAME)
+        await settle()
+        hearing.finish_transcript("item_1")
+
+    assert heard(main) == [TranscriptGrew("item_1", "2"), TranscriptFinished("item_1", "2")]
+
+
+def test_a_transcriber_that_fails_at_once_says_so_once() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.transcribe_more("item_1", FRAME)
+        hearing.finish_transcript("item_1")
+
+    assert heard(main, script=deaf) == [TranscriptFailed("item_1", "no_ears", "deaf")]
+
+
+def test_a_transcriber_may_be_done_before_the_audio_is() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.transcribe_more("item_1", FRAME)
+        hearing.finish_transcript("item_1")
+
+    assert heard(main, script=hasty) == [TranscriptFinished("item_1", "enough")]
+
+
+def test_a_transcriber_that_ends_without_a_transcript_has_failed() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.finish_transcript("item_1")
+
+    assert heard(main, script=speechless) == [
+        TranscriptGrew("item_1", "well"),
+        TranscriptFailed("item_1", "server_error", "transcription ended without a transcript"),
+    ]
+
+
+def test_a_transcriber_that_is_hopelessly_behind_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hearing, "BOX_ITEMS", 5)
+
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        for _ in range(8):
+            hearing.transcribe_more("item_1", FRAME)
+        hearing.finish_transcript("item_1")
+
+    assert heard(main, script=stuck) == [
+        TranscriptFailed("item_1", "server_error", "transcription fell too far behind the audio")
+    ]
+
+
+def test_of_a_transcript_that_was_dropped_nothing_is_told() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.drop_transcript("item_1")
+        hearing.drop_transcript("item_1")
+
+    assert heard(main) == []
+
+
+def test_what_was_dropped_takes_nothing_with_it_that_bears_its_name() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.drop_transcript("item_1")
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.finish_transcript("item_1")
+
+    assert heard(main)[-1] == TranscriptFinished("item_1", "1")
+
+
+def test_a_long_recording_lets_others_run_in_between() -> None:
+    turns: list[int] = []
+
+    async def main(hearing: Hearing) -> None:
+        async def count() -> None:
+            while True:
+                await anyio.lowlevel.checkpoint()
+                turns.append(1)
+
+        hearing.transcribe(Transcribe("item_1", bytes(48000 * 30), 24000))
+        hearing.finish_transcript("item_1")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            for _ in range(40):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+    assert heard(main)[-1] == TranscriptFinished("item_1", "30")
+    assert len(turns) >= 29
