@@ -729,12 +729,13 @@ def test_other_settings_leave_the_clock_of_silence_running() -> None:
     assert names(talk.wait(6))[0] == "TimeoutTriggered"
 
 
-def test_while_somebody_speaks_no_clock_of_silence_runs() -> None:
-    polite = ServerVad(idle_timeout_ms=6000, interrupt_response=False)
-    talk = Talk(SessionSettings(input=AudioInput(turn_detection=polite)))
+def test_a_response_that_ends_while_somebody_speaks_starts_no_clock_of_silence() -> None:
+    patient = ServerVad(idle_timeout_ms=6000, interrupt_response=False, create_response=False)
+    talk = Talk(SessionSettings(input=AudioInput(turn_detection=patient)))
     talk.say(commands.CreateResponse())
     talk.hear(VOICE, VOICE)
     talk.say(signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 20)
 
     assert talk.wait(60) == []
 

@@ -74,6 +74,11 @@ class Espeak:
         """The worker processes that run now."""
         return self._workers.process_ids
 
+    @property
+    def queued(self) -> int:
+        """How many wait for a worker."""
+        return self._workers.queued
+
     async def __aenter__(self) -> "Espeak":
         async with AsyncExitStack() as opening:
             await opening.enter_async_context(self._workers)

@@ -44,6 +44,11 @@ class PocketSphinx:
         """The worker processes that run now."""
         return self._workers.process_ids
 
+    @property
+    def queued(self) -> int:
+        """How many wait for a worker."""
+        return self._workers.queued
+
     async def __aenter__(self) -> "PocketSphinx":
         await self._workers.__aenter__()
         return self

@@ -79,6 +79,11 @@ class Workers:
         """The processes that run now."""
         return tuple(worker.pid for worker in self._workers if worker.pid is not None)
 
+    @property
+    def queued(self) -> int:
+        """How many leases wait for a worker."""
+        return len(self._queue)
+
     @asynccontextmanager
     async def lease(self) -> "AsyncIterator[Lease]":
         """Exclusive use of a worker for one job; first come, first served.

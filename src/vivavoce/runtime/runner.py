@@ -172,6 +172,16 @@ class Runner:
                 except Closed:
                     continue
 
+    @property
+    def inbox_depth(self) -> int:
+        """How many inputs wait to be taken."""
+        return len(self._inbox)
+
+    @property
+    def outbox_depth(self) -> int:
+        """How many events wait to be read by clients."""
+        return sum(len(seat.outbox) for seat in self._seats.values())
+
     # The machine.
 
     async def _report(self, signal: Signal) -> None:
@@ -301,6 +311,7 @@ class Runners:
         observers: Sequence[Observer] = (),
         voices: tuple[str, ...] = (),
     ) -> None:
+        self.live: set[Runner] = set()
         self._recipe = recipe
         self._clock = clock
         self._mint = mint
@@ -318,9 +329,11 @@ class Runners:
                 session, self._recipe, self._clock, self._limits, self._observers, tasks
             )
             tasks.start_soon(runner.run)
+            self.live.add(runner)
             try:
                 yield runner
             finally:
+                self.live.discard(runner)
                 tasks.cancel_scope.cancel()
 
 

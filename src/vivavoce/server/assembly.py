@@ -1,5 +1,8 @@
 """A configuration in, the whole server out: engines, sessions and the application around them."""
 
+from functools import partial
+from typing import Literal
+
 from vivavoce.config import Config, ConfigError
 from vivavoce.deployments import Deployment, Deployments
 from vivavoce.observe import Metrics
@@ -40,16 +43,24 @@ def assemble(config: Config) -> Application:
         grace_seconds=config.grace_s,
     )
 
-    def backend_for(deployment: Deployment) -> Backend:
-        return Runners(
-            room.recipe(deployment.recipe_name),
-            clock,
-            mint,
-            limits=limits,
-            observers=(metrics,),
-            voices=VOICES,
-        )
+    backends: dict[str, Runners] = {}
 
+    def backend_for(deployment: Deployment) -> Backend:
+        name = deployment.recipe_name
+        recipe = room.recipe(name)
+        if name not in backends:
+            backends[name] = Runners(
+                recipe, clock, mint, limits=limits, observers=(metrics,), voices=VOICES
+            )
+        return backends[name]
+
+    def depth(queue: Literal["inbox_depth", "outbox_depth"]) -> int:
+        return sum(getattr(each, queue) for one in backends.values() for each in one.live)
+
+    metrics.queued("inbox", partial(depth, "inbox_depth"))
+    metrics.queued("outbox", partial(depth, "outbox_depth"))
+    for engine, waiting in room.queues().items():
+        metrics.queued(engine, waiting)
     return application(
         config, backend_for, engines=room.open(), report=room.report, metrics=metrics, clock=clock
     )

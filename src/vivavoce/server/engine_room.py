@@ -4,8 +4,9 @@ An engine lives in a task of its own, which enters it and leaves it again, so th
 and one that cannot says so without holding up the others.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -55,6 +56,14 @@ class EngineRoom:
             EngineReport(each.slot, each.name, each.detail, each.state)
             for each in self._placed.values()
         ]
+
+    def queues(self) -> dict[str, Callable[[], int]]:
+        """How many streams wait for an engine, of those engines that have a queue."""
+        return {
+            each.name: partial(getattr, each.engine, "queued", 0)
+            for each in self._placed.values()
+            if hasattr(each.engine, "queued")
+        }
 
     def recipe(self, name: str) -> Recipe:
         """The engines of that recipe; EngineUnavailable if one of them is not ready."""
