@@ -82,11 +82,13 @@ async def test_an_upgrade_to_a_broken_recipe_is_refused_and_says_why(tmp_path: P
 async def test_queues_are_measured_while_a_session_lives(tmp_path: Path) -> None:
     config = Config(no_auth=True, data_dir=tmp_path, recipes={"embedded": PLAN})
 
-    async with running(assemble(config)) as address:
-        async with connect(f"{address.ws_url}/v1/realtime") as connection:
-            await connection.recv()
-            async with httpx.AsyncClient() as client:
-                text = (await client.get(f"{address.url}/metrics")).text
+    async with (
+        running(assemble(config)) as address,
+        connect(f"{address.ws_url}/v1/realtime") as connection,
+        httpx.AsyncClient() as client,
+    ):
+        await connection.recv()
+        text = (await client.get(f"{address.url}/metrics")).text
 
     assert 'vivavoce_queue_depth{queue="inbox"} 0.0' in text
     assert 'vivavoce_queue_depth{queue="outbox"} 0.0' in text
