@@ -31,6 +31,7 @@ from vivavoce.mailbox import Closed, Mailbox
 from vivavoce.runtime.channel import Channel, Live, Opening, View
 from vivavoce.runtime.clock import Clock
 from vivavoce.runtime.hearing import Hearing
+from vivavoce.runtime.microphone import Microphone
 from vivavoce.runtime.observer import Observer, Step
 from vivavoce.runtime.recipe import Recipe
 from vivavoce.runtime.responding import Responding
@@ -105,6 +106,7 @@ class Runner:
         )
         self._seats: dict[Origin, Seat] = {}
         self._seated = 0
+        self._microphone = Microphone()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._hearing = Hearing(recipe.detector, recipe.transcriber, tasks, self._report)
@@ -211,15 +213,16 @@ class Runner:
         return self._session.rules.session_id
 
     def _decoded(self, said: Input) -> Input:
-        """Audio of the wire as PCM16 at the session's input rate.
+        """Audio of the wire as PCM16 at the session's input rate, cleaned if that was asked for.
 
         What is appended goes on in the format of what it is appended to, an item's own audio is in
         the one that the settings name by now.
         """
         match said:
             case commands.AppendAudio(audio=audio):
-                kind = self._session.input_format.type
-                return msgspec.structs.replace(said, audio=formats.decode(kind, audio))
+                reduction = self._session.settings.input.noise_reduction
+                pcm = self._microphone.pcm(audio, self._session.input_format, reduction)
+                return msgspec.structs.replace(said, audio=pcm)
             case commands.CreateItem(audio=inline) if inline:
                 kind = self._session.settings.input.format.type
                 decoded = tuple(
