@@ -120,7 +120,7 @@ def test_a_program_for_the_older_package_runs_as_it_is_printed(
     block: Block, url: str, folder: Path
 ) -> None:
     if not PREVIEW_PYTHON.exists():
-        pytest.skip(f"no {PREVIEW_PYTHON.relative_to(ROOT)}: make test installs it")
+        pytest.fail(f"no {PREVIEW_PYTHON.relative_to(ROOT)}: make test installs it")
     assert said_by(str(PREVIEW_PYTHON), block, url, folder)
 
 
