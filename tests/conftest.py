@@ -30,3 +30,14 @@ def shared() -> Path:
     if os.environ.get("VIVAVOCE_REQUIRE_SHARED") == "1":
         pytest.fail(f"VIVAVOCE_REQUIRE_SHARED is set, but there is no folder {folder}")
     pytest.skip(f"no folder {folder}: set VIVAVOCE_SHARED to hear human speech in the tests")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out for want of the folder."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    silent = [report for report in skipped if "VIVAVOCE_SHARED" in str(report.longrepr)]
+    if silent:
+        terminalreporter.write_line(
+            f"left out {len(silent)} tests that hear human speech or run published examples: "
+            f"there is no folder {Path(os.environ.get('VIVAVOCE_SHARED', BESIDE))}"
+        )
