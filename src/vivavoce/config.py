@@ -174,9 +174,9 @@ def _kept_key(path: Path) -> str:
     try:
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        key = path.read_text().strip()
-        if not key:
-            raise ConfigError(f"{path}: is empty; delete it, and a new key is made") from None
+        key = path.read_bytes().decode(errors="replace").strip()
+        if not key or not key.isprintable() or "\N{REPLACEMENT CHARACTER}" in key:
+            raise ConfigError(f"{path}: holds no key; delete it, and a new one is made") from None
         return key
     with os.fdopen(opened, "w") as file:
         key = f"vv-{secrets.token_urlsafe(24)}"

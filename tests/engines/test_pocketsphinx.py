@@ -4,6 +4,7 @@ import os
 import signal
 import wave
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import anyio
@@ -20,7 +21,15 @@ from vivavoce.engines.api import (
     TranscriptionHints,
 )
 from vivavoce.engines.pocketsphinx import PocketSphinx
-from vivavoce.engines.pocketsphinx_decoder import Sphinx, Turn, Words, plain, reach
+from vivavoce.engines.pocketsphinx_decoder import (
+    STEADY,
+    UNSETTLED,
+    Sphinx,
+    Turn,
+    Words,
+    plain,
+    reach,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -96,12 +105,12 @@ async def test_words_come_while_a_person_speaks_and_are_never_taken_back(shared:
 def test_the_words_depend_neither_on_the_chunks_nor_on_what_came_before(
     shared: Path, sphinx: Sphinx
 ) -> None:
-    first, other = (recording(shared / f"audio/harvard_{n}.wav") for n in (1, 5))
+    pcm = recording(shared / "audio/harvard_1.wav")
 
-    alone = heard(sphinx, first)
-    heard(sphinx, other)
+    alone = heard(sphinx, pcm)
+    heard(sphinx, noise(1))  # of which the front end would learn what to take for noise
 
-    assert heard(sphinx, first, ms=20) == alone
+    assert heard(sphinx, pcm, ms=20) == alone
     assert "child" in alone
 
 
@@ -148,25 +157,102 @@ async def test_a_process_that_is_killed_fails_its_turn_and_no_other() -> None:
     assert text == ""
 
 
-def test_a_word_is_certain_once_several_hypotheses_agree_on_it() -> None:
+async def test_a_turn_that_is_called_off_leaves_its_decoder_to_the_next() -> None:
+    under_way = anyio.Event()
+
+    async def without_end() -> AsyncIterator[Pcm]:
+        for _ in range(3):
+            yield noise(0.5)
+        under_way.set()
+        await anyio.sleep_forever()
+
+    async def hear(engine: PocketSphinx) -> None:
+        async with aclosing(engine.transcribe(without_end(), TranscriptionHints())) as stream:
+            async for _ in stream:
+                pass
+
+    async with PocketSphinx(workers=1) as engine:
+        (worker,) = engine.process_ids
+        async with anyio.create_task_group() as turns:
+            turns.start_soon(hear, engine)
+            await under_way.wait()
+            turns.cancel_scope.cancel()
+        with anyio.fail_after(20):
+            _, text = await transcript_of(engine, silence(300, HEARING_RATE_HZ))
+
+        assert text == ""
+        assert engine.process_ids == (worker,)
+
+
+@pytest.mark.shared
+async def test_two_people_at_one_decoder_are_heard_one_after_the_other(shared: Path) -> None:
+    pcm = [recording(shared / f"audio/harvard_{n}.wav") for n in (1, 5)]
+    heard_together = {}
+
+    async def hear(engine: PocketSphinx, which: int) -> None:
+        heard_together[which] = await transcript_of(engine, pcm[which])
+
+    async with PocketSphinx(workers=1) as engine:
+        heard_alone = [await transcript_of(engine, each) for each in pcm]
+        async with anyio.create_task_group() as people:
+            people.start_soon(hear, engine, 0)
+            people.start_soon(hear, engine, 1)
+
+    assert [heard_together[0], heard_together[1]] == heard_alone
+
+
+@pytest.mark.parametrize("samples", [1, 400, 1599, 1600, 1700])
+def test_a_click_is_no_word_and_no_trouble(sphinx: Sphinx, samples: int) -> None:
+    turn = Turn(sphinx)
+
+    assert turn.feed(noise(1).data[: 2 * samples]) == []
+    assert turn.finish() == []
+
+
+def test_half_a_sample_at_the_end_is_left_out(sphinx: Sphinx) -> None:
+    turn = Turn(sphinx)
+
+    assert turn.feed(b"\1") == []
+    assert turn.finish() == []
+
+
+SENTENCE = ["the", "child", "almost", "hurt", "the", "small", "dog"]
+
+
+def test_a_word_is_certain_once_hypotheses_have_agreed_on_it_for_a_while() -> None:
     words = Words()
 
-    certain = [words.hear(["the", "child", "almost", "hurt"]) for _ in range(4)]
+    for _ in range(STEADY - 1):
+        assert words.hear(SENTENCE) == []
 
-    assert certain == [[], [], [], ["the", "child"]]
+    assert words.hear(SENTENCE) == SENTENCE[:-UNSETTLED]
+    assert words.hear(SENTENCE) == []
+
+
+def test_a_word_that_was_another_a_moment_ago_is_not_certain() -> None:
+    words = Words()
+    for _ in range(STEADY - 1):
+        words.hear(SENTENCE)
+
+    assert words.hear(["the", "mild", *SENTENCE[2:]]) == ["the"]
+
+
+def test_nothing_is_certain_behind_a_word_that_turns_out_wrong() -> None:
+    words = Words()
+    for _ in range(STEADY):
+        words.hear(SENTENCE)
+
+    certain = [words.hear(["a", *SENTENCE[1:], *SENTENCE]) for _ in range(STEADY)]
+
+    assert certain == [[]] * STEADY
 
 
 def test_a_conclusion_goes_on_where_the_certain_words_end() -> None:
     words = Words()
-    for _ in range(4):
-        words.hear(["the", "child", "almost", "hurt"])
+    for _ in range(STEADY):
+        words.hear(SENTENCE)
 
-    assert words.conclude(["a", "child", "almost", "hurt", "the", "dog"]) == [
-        "almost",
-        "hurt",
-        "the",
-        "dog",
-    ]
+    assert words.conclude(["a", *SENTENCE[1:]]) == SENTENCE[-UNSETTLED:]
     assert words.conclude(["next"]) == ["next"]
 
 

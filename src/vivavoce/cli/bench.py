@@ -3,7 +3,10 @@
 import argparse
 import math
 import sys
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,33 +14,41 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 import psutil
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from vivavoce.cli.client import Address, CannotConnect, address_of, key_at_hand
-from vivavoce.cli.load import Sound, Talker, Times, sound
+from vivavoce.cli.client import Address, CannotConnect, address_of, call, key_at_hand
+from vivavoce.cli.load import LEAD_IN_S, Sound, Talker, Times, sound
 from vivavoce.config import Config
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 MOST_SESSIONS = 1024
 MOST_SECONDS = 600
-WARM_UP_S = 1.0
+LEAST_PERIOD_S = 3  # a sentence takes two, the silence after it half of one
+WARM_UP_S = 5.0
+START_S = 0.1
+CALM_SHARE = 0.15  # of the machine; with more in other hands, the late hundredths are theirs
+GOLDEN = 0.618  # its multiples spread evenly over a unit, however many there are
 
 EPILOG = """\
 examples:
   vivavoce bench http://127.0.0.1:8642                      1, 16 and 64 sessions on this machine
   vivavoce bench http://127.0.0.1:8642 --sessions 1,4,8 --json figures.json
+  vivavoce bench http://127.0.0.1:8642 --period 4           answers longer than that are interrupted
 
 Every session sends audio in real time, 100 ms at a time, and says a sentence of two seconds every
---period seconds, spread evenly. Times are in milliseconds:
+--period seconds; turns and appends are spread evenly. One conversation beforehand is not counted.
+Times are in milliseconds, as median/95th/99th hundredth:
   first audio     from when the end of speech was due (the audio went out that completes the
                   silence) to the first audio of the answer; engines included
   stopped late    from then to the arrival of speech_stopped
-  cancelled       from speech_started to the response.done of the answer that it interrupts
+  interrupted     from when the first audio of speech went out to the response.done of the answer
+                  that this speech interrupts
   own lag         how late this program itself was: above some 20 ms, its figures mean little
-CPU ms/s is processor time for a second of one session, KB what a session adds to the server's
-memory: of the server's process and its children, on the same machine only.
+CPU is processor time in ms for a second of one session. KB is what a session adds to the server's
+memory: when it has only listened to silence, and at the end, when the server remembers what was
+said. Both are of the server's process, CPU of its children too, on the same machine only.
 """
 
 
@@ -75,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
             f"vivavoce bench: 1 to {MOST_SESSIONS} sessions, at most {MOST_SECONDS} seconds\n"
         )
         return 2
+    if options.period < LEAST_PERIOD_S:
+        sys.stderr.write(f"vivavoce bench: --period is {LEAST_PERIOD_S} seconds at least\n")
+        return 2
     try:
         key = key_at_hand(options.key, options.data_dir or Config().data_dir)
         address = address_of(options.url, key, options.dialect, options.model)
@@ -84,7 +98,10 @@ def run(options: argparse.Namespace) -> int:
     except CannotConnect as refused:
         sys.stderr.write(f"vivavoce bench: {refused}\n")
         return 1
-    Console().print(table(rows))
+    sys.stdout.write(f"{table(rows)}\n")
+    others = max(row["foreign_cores"] or 0 for row in rows)
+    if others > CALM_SHARE * (psutil.cpu_count() or 1):
+        sys.stdout.write(f"other programs used up to {others:.1f} cores meanwhile\n")
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"rows": rows}), indent=1))
     failed = [error for row in rows for error in row["errors"]]
@@ -123,12 +140,24 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor seconds so far."""
-        spent = [each.cpu_times() for each in self._family()]
-        return sum(each.user + each.system for each in spent)
+        spent = 0.0
+        for each in self._family():
+            with suppress(psutil.NoSuchProcess):  # its time is its parent's by then
+                times = each.cpu_times()
+                spent += times.user + times.system + times.children_user + times.children_system
+        return spent
 
     def rss_kb(self) -> float:
-        """Resident memory of the server's own process; its engines' processes do not grow."""
+        """Resident memory of the server's own process, which is where sessions live."""
         return self._process.memory_info().rss / 1024 if self._process else 0.0
+
+    def engines_rss_kb(self) -> float:
+        """Resident memory of the processes of its engines."""
+        resident = 0.0
+        for each in self._family()[1:]:
+            with suppress(psutil.NoSuchProcess):
+                resident += each.memory_info().rss / 1024
+        return resident
 
     @property
     def known(self) -> bool:
@@ -150,42 +179,109 @@ class Bench:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("making two seconds of speech")
+            task = progress.add_task("one conversation to warm up")
             saying = await sound()
+            await self._load(saying, 1, WARM_UP_S)
             rows = []
             for count in counts:
                 progress.update(task, description=f"{count} sessions, {self._seconds:g} s")
-                rows.append(await self._row(saying, count))
+                load = await self._load(saying, count, self._seconds)
+                rows.append(row(load, self._seconds, known=self._server.known))
         return rows
 
-    async def _row(self, saying: Sound, count: int) -> dict[str, Any]:
-        times = Times()
-        rss, cpu = self._server.rss_kb(), self._server.cpu_s()
-        most = rss
-        async with anyio.create_task_group() as tasks:
-            for number in range(count):
-                talker = Talker(saying, times, period_s=self._period_s)
-                tasks.start_soon(talker.talk, self._address, number / count, self._seconds)
-            await anyio.sleep(self._seconds - min(WARM_UP_S, self._seconds / 2))
-            most = self._server.rss_kb()
-            spent = self._server.cpu_s() - cpu
-        measured_s = self._seconds - min(WARM_UP_S, self._seconds / 2)
-        return {
-            "sessions": count,
-            "turns": len(times.stopped_late),
-            "first_audio_ms": quantiles(times.first_audio),
-            "speech_stopped_late_ms": quantiles(times.stopped_late),
-            "cancelled_ms": quantiles(times.cancelled),
-            "cpu_ms_per_session_second": (
-                round(spent * 1000 / count / measured_s, 3) if self._server.known else None
-            ),
-            "rss_kb_per_session": round((most - rss) / count) if self._server.known else None,
-            "rss_mb": round(most / 1024) if self._server.known else None,
-            "driver_lag_ms": quantiles(times.own_lag),
-            "audio_after_done": times.audio_after_done,
-            "unanswered": times.unanswered,
-            "errors": sorted(set(times.errors)),
-        }
+    async def _load(self, saying: Sound, count: int, seconds: float) -> "Load":
+        times, before_kb = Times(), self._server.rss_kb()
+        async with AsyncExitStack() as lines:
+            # One after the other: how fast a server takes in a crowd is another question.
+            talkers = [
+                Talker(
+                    await lines.enter_async_context(call(self._address)),
+                    saying,
+                    times,
+                    period_s=self._period_s,
+                )
+                for _ in range(count)
+            ]
+            begin = time.perf_counter() + START_S
+            async with anyio.create_task_group() as tasks:
+                for number, talker in enumerate(talkers):
+                    turn, phase = number / count, number * GOLDEN % 1
+                    tasks.start_soon(partial(talker.talk, begin, turn=turn, phase=phase))
+                await _until(begin + LEAD_IN_S)
+                idle_kb, cpu, own = self._server.rss_kb(), self._server.cpu_s(), time.process_time()
+                machine = machine_s()
+                await _until(begin + LEAD_IN_S + seconds)
+                load = Load(
+                    sessions=count,
+                    times=times,
+                    cpu_s=self._server.cpu_s() - cpu,
+                    own_cpu_s=time.process_time() - own,
+                    machine_s=machine_s() - machine,
+                    rss_kb=(before_kb, idle_kb, self._server.rss_kb()),
+                    engines_rss_kb=self._server.engines_rss_kb(),
+                )
+                tasks.cancel_scope.cancel()
+        return load
+
+
+class Load(Struct, frozen=True):
+    """What a number of sessions did and cost.
+
+    *machine_s*: processor time spent by whomever; *rss_kb*: before, listening, at the end.
+    """
+
+    sessions: int
+    times: Times
+    cpu_s: float
+    own_cpu_s: float
+    machine_s: float
+    rss_kb: tuple[float, float, float]
+    engines_rss_kb: float = 0.0
+
+
+async def _until(moment: float) -> None:
+    await anyio.sleep(max(0.0, moment - time.perf_counter()))
+
+
+def row(load: Load, seconds: float, *, known: bool = True) -> dict[str, Any]:
+    """The figures of a load; those of the server's process are None unless it is *known*."""
+    times, count = load.times, load.sessions
+    before, idle, end = load.rss_kb
+    return {
+        "sessions": count,
+        "turns": len(times.stopped_late),
+        "first_audio_ms": quantiles(times.first_audio),
+        "speech_stopped_late_ms": quantiles(times.stopped_late),
+        "cancelled_ms": quantiles(times.cancelled),
+        "interrupted_ms": quantiles(times.interrupted),
+        "cpu_ms_per_session_second": (
+            round(load.cpu_s * 1000 / count / seconds, 3) if known else None
+        ),
+        "idle_rss_kb_per_session": round((idle - before) / count) if known else None,
+        "rss_kb_per_session": round((end - before) / count) if known else None,
+        "rss_mb": round(end / 1024) if known else None,
+        "engines_rss_mb": round(load.engines_rss_kb / 1024) if known else None,
+        "driver_lag_ms": quantiles(times.own_lag),
+        "driver_cores": round(load.own_cpu_s / seconds, 3),
+        "foreign_cores": (
+            round(max(0.0, load.machine_s - load.cpu_s - load.own_cpu_s) / seconds, 2)
+            if known
+            else None
+        ),
+        "audio_after_done": times.audio_after_done,
+        "unanswered": times.unanswered,
+        "errors": sorted(set(times.errors)),
+    }
+
+
+def machine_s() -> float:
+    """Processor seconds so far of everything that runs on this machine.
+
+    Less what the kernel does for the network, which is counted to nobody but is the test's own;
+    with what other machines on the same host took from this one.
+    """
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + getattr(times, "steal", 0.0))
 
 
 def quantiles(values: Iterable[float]) -> dict[str, float] | None:
@@ -200,24 +296,25 @@ def quantiles(values: Iterable[float]) -> dict[str, float] | None:
     }
 
 
-def table(rows: Iterable[dict[str, Any]]) -> Table:
-    """The figures for people, within eighty columns."""
-    shown = Table(box=None, title="times in ms: p50 / p95 / p99", title_style="dim")
-    for name, key in COLUMNS:
-        shown.add_column(name, justify="right", no_wrap=key.endswith("_ms"))
-    for row in rows:
-        shown.add_row(*(_shown(row[key]) for _, key in COLUMNS))
-    return shown
+def table(rows: Iterable[dict[str, Any]]) -> str:
+    """The figures for people: a line for each row."""
+    lines = [[name for name, _ in COLUMNS]]
+    lines += [[_shown(row[key]) for _, key in COLUMNS] for row in rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(COLUMNS))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
 
 
 COLUMNS = (
     ("sessions", "sessions"),
-    ("turns", "turns"),
     ("first audio", "first_audio_ms"),
     ("stopped late", "speech_stopped_late_ms"),
-    ("cancelled", "cancelled_ms"),
+    ("interrupted", "interrupted_ms"),
     ("own lag", "driver_lag_ms"),
-    ("CPU ms/s", "cpu_ms_per_session_second"),
+    ("CPU", "cpu_ms_per_session_second"),
+    ("KB idle", "idle_rss_kb_per_session"),
     ("KB", "rss_kb_per_session"),
 )
 
@@ -226,5 +323,5 @@ def _shown(figure: dict[str, float] | float | None) -> str:
     if figure is None:
         return "-"
     if isinstance(figure, dict):
-        return " / ".join(f"{figure[name]:.0f}" for name in ("p50", "p95", "p99"))
+        return "/".join(f"{each:.0f}" for each in figure.values())
     return f"{figure:.1f}" if isinstance(figure, float) else str(figure)

@@ -204,7 +204,9 @@ class Conversation:
             elif kind == "error":
                 self._console.print(Text(f"error: {event['error']['message']}", "red"))
             elif kind == TRANSCRIBED:
-                self._console.print(Text.assemble(("you        ", "bold cyan"), event["transcript"]))
+                self._console.print(
+                    Text.assemble(("you        ", "bold cyan"), event["transcript"])
+                )
             turn = self._log.see(event, now)
             if turn is not None:
                 self._tell(turn)

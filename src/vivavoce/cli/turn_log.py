@@ -108,7 +108,9 @@ class TurnLog:
             self.turns[-1].response_id = response_id
             self._by_response[response_id] = self.turns[-1]
         elif kind == CALLED:
-            turn = self._by_response[event["response_id"]]
+            turn = self._by_response.get(event["response_id"])
+            if turn is None:
+                return None
             turn.calls += ((event["call_id"], event.get("name", ""), event["arguments"]),)
         elif kind == "response.done":
             done = self._by_response.get(event["response"]["id"])

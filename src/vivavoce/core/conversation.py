@@ -6,10 +6,13 @@ from typing import Literal
 import msgspec
 
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import FunctionCall, Item, Message, OutputAudio
+from vivavoce.core.items import FunctionCall, InputImage, Item, Message, OutputAudio, text_of
 from vivavoce.core.recordings import Recordings
 
 ROOT: Literal["root"] = "root"
+MAX_ITEM_CHARACTERS = 1 << 20  # ten times what a hosted model could read
+MAX_WEIGHT = 64 * 1024 * 1024  # of all items: characters, pictures, and about what an item takes
+ITEM_WEIGHT = 512
 
 
 class Conversation:
@@ -20,6 +23,7 @@ class Conversation:
         self.recordings = recordings or Recordings()
         self._order: list[str] = []
         self._items: dict[str, Item] = {}
+        self._weight = 0
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -50,6 +54,23 @@ class Conversation:
                 code="item_create_invalid_previous_item_id",
             )
 
+    def check_room(self, item: Item) -> None:
+        """Refuse an item of a client that is too long, or for which there is no room left."""
+        if (length := len(text_of(item))) > MAX_ITEM_CHARACTERS:
+            raise Refusal(
+                f"Invalid 'item': string too long. Expected at most {MAX_ITEM_CHARACTERS} "
+                f"characters of text in one item, but got {length} instead.",
+                code="string_above_max_length",
+                param="item",
+            )
+        if self._weight + _weight(item) > MAX_WEIGHT:
+            raise Refusal(
+                "Error adding item: the conversation is full, it holds "
+                f"{len(self._order)} items. Delete some of them first.",
+                code="conversation_full",
+                param="item",
+            )
+
     def add(self, item: Item, after: str | None = None) -> str | None:
         """Put *item* at the end, at the beginning (`root`) or behind another; return which."""
         self.check_place(item.id, after)
@@ -58,12 +79,14 @@ class Conversation:
             at = 0 if after == ROOT else self._order.index(after) + 1
         self._order.insert(at, item.id)
         self._items[item.id] = item
+        self._weight += _weight(item)
         return self._order[at - 1] if at else None
 
     def replace(self, item: Item) -> None:
         """Put the newer state of an item in its place, if it was not deleted meanwhile."""
-        if item.id in self._items:
+        if (older := self._items.get(item.id)) is not None:
             self._items[item.id] = item
+            self._weight += _weight(item) - _weight(older)
 
     def delete(self, item_id: str) -> None:
         """Take an item out of the chain."""
@@ -73,7 +96,7 @@ class Conversation:
                 code="item_delete_invalid_item_id",
             )
         self._order.remove(item_id)
-        del self._items[item_id]
+        self._weight -= _weight(self._items.pop(item_id))
         self.recordings.drop(item_id)
 
     def has_call(self, call_id: str) -> bool:
@@ -99,8 +122,15 @@ class Conversation:
         assert isinstance(item, Message)
         content = list(item.content)
         content[content_index] = cut_speech(part, samples)
-        self._items[item_id] = msgspec.structs.replace(item, content=tuple(content))
+        self.replace(msgspec.structs.replace(item, content=tuple(content)))
         self.recordings.cut(item_id, content_index, samples)
+
+
+def _weight(item: Item) -> int:
+    """About how many bytes an item takes without its audio."""
+    content = item.content if isinstance(item, Message) else ()
+    pictures = sum(len(part.image_url) for part in content if isinstance(part, InputImage))
+    return ITEM_WEIGHT + len(text_of(item)) + pictures
 
 
 def duplicate(item_id: str) -> Refusal:

@@ -359,6 +359,7 @@ class Session:
         if self._ear.reserves(item.id):
             raise duplicate(item.id)
         self._conversation.check_place(item.id, command.previous_item_id)
+        self._conversation.check_room(item)
         if isinstance(item, FunctionCallOutput) and not self._conversation.has_call(item.call_id):
             raise Refusal(
                 f"Tool call ID '{item.call_id}' not found in conversation.",

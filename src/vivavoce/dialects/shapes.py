@@ -15,6 +15,7 @@ from vivavoce.core.settings import AudioFormat, Json, TurnDetection
 Id = Annotated[str, Meta(max_length=512)]
 CallId = Annotated[str, Meta(max_length=512, pattern=r"^[a-zA-Z0-9_-]+$")]
 ToolName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+Text = Annotated[str, Meta(max_length=1 << 20)]
 Picture = Annotated[str, Meta(pattern=r"^data:image/(png|jpe?g);base64,")]
 OutputTokens = Annotated[int, Meta(ge=1, le=4096)] | Literal["inf"]
 Included = tuple[Literal["item.input_audio_transcription.logprobs"], ...]
@@ -236,7 +237,7 @@ class Common(Struct):
     """What a session and a response have in common."""
 
     output_modalities: tuple[Literal["text", "audio"], ...] | UnsetType = UNSET
-    instructions: str | UnsetType = UNSET
+    instructions: Text | UnsetType = UNSET
     tools: Tools | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
     max_output_tokens: OutputTokens | UnsetType = UNSET

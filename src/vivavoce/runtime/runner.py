@@ -39,6 +39,8 @@ from vivavoce.runtime.responding import Responding
 SMALL = 512  # bytes: about what an event without audio or long text weighs
 TURNS_PER_BREATH = 16  # inputs taken in a row before other sessions get their turn
 CLOSE_SECONDS = 1
+# What is answered with all that it brought: of a client that does not read, no more of it is taken.
+ECHOED = (commands.CreateItem, commands.UpdateSession, commands.RetrieveItem)
 
 
 class Limits(Struct, frozen=True):
@@ -146,6 +148,8 @@ class Runner:
             await self._put(origin, said, _size(said))
             if isinstance(said, commands.AppendAudio):
                 await self._hearing.room()
+            elif isinstance(said, ECHOED):
+                await _room_in(seat)
 
     async def _put(self, origin: Origin | None, said: Input, size: int) -> None:
         try:
@@ -169,10 +173,7 @@ class Runner:
         """Wait until the clients whose session this is have taken most of what was said."""
         for seat in list(self._seats.values()):
             if seat.view.owns:
-                try:
-                    await seat.outbox.room()
-                except Closed:
-                    continue
+                await _room_in(seat)
 
     @property
     def inbox_depth(self) -> int:
@@ -340,6 +341,14 @@ class Runners:
                 tasks.cancel_scope.cancel()
 
 
+async def _room_in(seat: Seat) -> None:
+    """Wait until a client has taken most of what was said to it, or leaves."""
+    try:
+        await seat.outbox.room()
+    except Closed:
+        return
+
+
 def _size(said: Input) -> int:
     """About how many bytes an input takes while it waits."""
     match said:
@@ -347,6 +356,9 @@ def _size(said: Input) -> int:
             return SMALL + len(audio)
         case commands.CreateItem(item=item, audio=audio):
             return SMALL + len(text_of(item)) + sum(len(part.audio) for part in audio)
+        case commands.UpdateSession(update=update):
+            tools = update.tools or ()
+            return SMALL + (len(msgspec.json.encode(tools)) if tools else 0)
         case _:
             return SMALL
 
@@ -358,9 +370,10 @@ def _weight(event: ServerEvent) -> int:
             return SMALL + len(audio)
         case events.ItemRetrieved(audio=audio):
             return SMALL + sum(len(part.pcm) for part in audio)
-        case events.ItemAdded(item=item) | events.ItemDone(item=item):
+        case events.ItemAdded(item=item):  # which it shares with the event that it is done
             return SMALL + len(text_of(item))
         case events.SessionUpdated(session=session):
-            return SMALL + len(session.settings.instructions)
+            settings = session.settings
+            return SMALL + len(settings.instructions) + len(msgspec.json.encode(settings.tools))
         case _:
             return SMALL

@@ -24,7 +24,7 @@ from vivavoce.runtime.clock import Clock, Minter
 from vivavoce.server import routes
 from vivavoce.server.health import EngineReport, Readiness
 from vivavoce.server.service import Service
-from vivavoce.server.wire import WebSocketProtocol
+from vivavoce.server.wire import HttpProtocol, WebSocketProtocol
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024  # 15 MiB of audio in an append are 20 MiB of base64
 PING_SECONDS = 20
@@ -255,7 +255,7 @@ def _uvicorn_config(app: Application, certificate: Certificate | None) -> uvicor
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=PING_SECONDS,
@@ -270,6 +270,13 @@ def _uvicorn_config(app: Application, certificate: Certificate | None) -> uvicor
         ssl_certfile=certificate.cert_file if certificate else None,
         ssl_keyfile=certificate.key_file if certificate else None,
     )
+    try:
+        config.load()
+    except OSError as error:  # an SSLError is one too
+        raise ConfigError(
+            f"--tls-cert and --tls-key: cannot be used: {error.strerror or error}; give a "
+            "certificate and its key, both PEM"
+        ) from error
     hush_libraries()
     return config
 

@@ -106,6 +106,9 @@ def unavailable(message: str, retry_after_s: float = 2) -> Denial:
     )
 
 
+BAD_REQUEST = Denial(
+    400, "The upgrade cannot be read: it has to be a GET with headers in ASCII.", code="bad_request"
+)
 TOO_LARGE = Denial(
     431, "The request line or a header is too long: more than 8 KiB.", code="headers_too_large"
 )
