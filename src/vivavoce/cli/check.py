@@ -14,12 +14,14 @@ from vivavoce.config import ConfigError, load
 from vivavoce.deployments import Deployments
 from vivavoce.engines.registry import Record, records
 from vivavoce.engines.self_check import examine
+from vivavoce.server.engine_room import EngineRoom
 
 MARKS = {"enabled": ("ok", "green"), "disabled": ("off", "dim")}
 
 DESCRIPTION = """\
 Look at every engine that is installed: load it, have it do a little of its work, and say what came
-of it, or what to do. Exit status 1 if any that is enabled does not work.
+of it, or what to do. Exit status 1 if any that is enabled does not work, or a deployment's recipe
+names one that cannot be made.
 """
 
 
@@ -46,9 +48,14 @@ def run(options: argparse.Namespace) -> int:
     found = anyio.run(_examine_all, backend_options={"use_uvloop": True})
     console = Console(highlight=False)
     console.print(_story(found), soft_wrap=True)
+    room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
+    sound = all(record.status in MARKS for record in found)
     for deployment in deployments:
-        console.print(f"{deployment.name} is answered by the recipe {deployment.recipe_name}")
-    return 0 if all(record.status in MARKS for record in found) else 1
+        lacking = room.lacking_of(deployment.recipe_name)
+        told = f"{deployment.name} is answered by the recipe {deployment.recipe_name}"
+        console.print(f"{told}, which cannot be served: {lacking}" if lacking else told)
+        sound = sound and lacking is None
+    return 0 if sound else 1
 
 
 async def _examine_all() -> list[Record]:

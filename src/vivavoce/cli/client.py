@@ -3,7 +3,7 @@
 import os
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -24,11 +24,12 @@ class CannotConnect(Exception):  # noqa: N818 - said to a person, with what to d
 
 
 class Address(Struct, frozen=True):
-    """Where to talk, with what key, in which dialect."""
+    """Where to talk, with what key, in which dialect; whom to trust besides the usual authorities."""
 
     url: str
     key: str | None
     dialect: Dialect
+    authority: Path | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -41,7 +42,9 @@ class Address(Struct, frozen=True):
         return headers
 
 
-def address_of(url: str, key: str | None, dialect: Dialect, model: str) -> Address:
+def address_of(
+    url: str, key: str | None, dialect: Dialect, model: str, authority: Path | None = None
+) -> Address:
     """Complete what a person types: `127.0.0.1:8642` will do for one's own server."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -58,7 +61,7 @@ def address_of(url: str, key: str | None, dialect: Dialect, model: str) -> Addre
     else:
         query.setdefault("model", model)
     whole = urlunsplit((schemes[parts.scheme], parts.netloc, path, urlencode(query), ""))
-    return Address(whole, key, dialect)
+    return Address(whole, key, dialect, authority)
 
 
 def key_at_hand(given: str | None, data_dir: Path) -> str | None:
@@ -79,11 +82,12 @@ class Call:
 
     async def say(self, event: Json) -> None:
         """Send one event."""
-        await self._connection.send(msgspec.json.encode(event).decode())
+        await self.say_encoded(msgspec.json.encode(event).decode())
 
     async def say_encoded(self, frame: str) -> None:
-        """Send one event that is JSON already."""
-        await self._connection.send(frame)
+        """Send one event that is JSON already; to a server that hung up, nothing."""
+        with suppress(ConnectionClosed):
+            await self._connection.send(frame)
 
     async def heard(self) -> AsyncIterator[Json]:
         """Every event of the server, until either side hangs up."""
@@ -110,7 +114,7 @@ class Call:
 @asynccontextmanager
 async def call(address: Address) -> AsyncIterator[Call]:
     """Open a session and close it again."""
-    tls = ssl.create_default_context() if address.url.startswith("wss:") else None
+    tls = _trusting(address.authority) if address.url.startswith("wss:") else None
     try:
         connection = await connect(
             address.url,
@@ -121,6 +125,11 @@ async def call(address: Address) -> AsyncIterator[Call]:
         )
     except InvalidStatus as refused:
         raise CannotConnect(_why(refused)) from None
+    except ssl.SSLError as failed:
+        raise CannotConnect(
+            f"{address.url.partition('?')[0]}: {failed.reason or failed}. A server that is started "
+            "without --tls is reached by http; one with a certificate of its own needs SSL_CERT_FILE."
+        ) from None
     except (OSError, TimeoutError) as failed:
         raise CannotConnect(
             f"{address.url.partition('?')[0]}: {failed}. Does the server run there?"
@@ -131,6 +140,14 @@ async def call(address: Address) -> AsyncIterator[Call]:
         await connection.close()
 
 
+def _trusting(authority: Path | None) -> ssl.SSLContext:
+    """The usual authorities, and the one that a server on this machine made for itself."""
+    context = ssl.create_default_context()
+    if authority is not None and authority.is_file():
+        context.load_verify_locations(authority)
+    return context
+
+
 def _why(refused: InvalidStatus) -> str:
     """What the server said when it refused, in one line."""
     status = refused.response.status_code
@@ -138,5 +155,9 @@ def _why(refused: InvalidStatus) -> str:
         message = msgspec.json.decode(refused.response.body)["error"]["message"]
     except (msgspec.DecodeError, KeyError, TypeError):
         message = "no reason given"
-    advice = " Name the key with --key, or set VIVAVOCE_API_KEY." if status == 401 else ""
+    advice = (
+        " Name the key with --key, set VIVAVOCE_API_KEY, or name the server's --data-dir."
+        if status == 401
+        else ""
+    )
     return f"the server refused with {status}: {message}{advice}"

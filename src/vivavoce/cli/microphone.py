@@ -12,19 +12,26 @@ RATE_HZ = 24000
 BLOCK = RATE_HZ // 10
 
 
-def _device() -> Any:  # an optional library without types
+def device() -> Any:  # an optional library without types
+    """The library that reaches the microphone; CannotConnect without it, or without a device."""
     try:
         import sounddevice
-    except (ImportError, OSError) as missing:
+    except ImportError:
         raise CannotConnect(
-            f"no microphone ({missing}). Name a WAV file, or: pip install 'vivavoce[microphone]'"
+            "no microphone without the package sounddevice. Name a WAV file, or: "
+            "pip install 'vivavoce[microphone]'"
+        ) from None
+    except OSError as missing:
+        raise CannotConnect(
+            f"no microphone: {missing}. Name a WAV file, or install PortAudio "
+            "(on Debian and Ubuntu: apt-get install libportaudio2)."
         ) from None
     return sounddevice
 
 
 async def recording() -> AsyncIterator[bytes]:
     """What the microphone hears, a tenth of a second at a time, until nobody listens."""
-    device = _device()
+    library = device()
     give, take = anyio.create_memory_object_stream[bytes](100)
     async with BlockingPortal() as portal:
 
@@ -32,10 +39,10 @@ async def recording() -> AsyncIterator[bytes]:
             portal.start_task_soon(give.send, bytes(block))  # type: ignore[call-overload]  # a buffer
 
         try:
-            stream = device.RawInputStream(
+            stream = library.RawInputStream(
                 samplerate=RATE_HZ, blocksize=BLOCK, channels=1, dtype="int16", callback=hear
             )
-        except device.PortAudioError as refused:
+        except library.PortAudioError as refused:
             raise CannotConnect(f"no microphone: {refused}. Name a WAV file instead.") from None
         with stream:
             async for block in take:

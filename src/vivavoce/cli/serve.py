@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import shlex
 import shutil
+import ssl
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,6 +129,14 @@ def _certificate(config: Config) -> "Certificate | None":
     from vivavoce.server.certificates import ensure_certificates
 
     if config.tls_cert is not None and config.tls_key is not None:
+        try:
+            ssl.create_default_context().load_cert_chain(config.tls_cert, config.tls_key)
+        except (OSError, ssl.SSLError) as unusable:
+            why = getattr(unusable, "strerror", None) or unusable
+            raise ConfigError(
+                f"--tls-cert {config.tls_cert}, --tls-key {config.tls_key}: {why}; a certificate "
+                "and its key in PEM are wanted"
+            ) from None
         return Certificate(config.tls_cert, config.tls_key)
     if config.tls:
         made = ensure_certificates(config.data_dir / "tls", Clock().wall())
@@ -149,7 +159,7 @@ def welcome(config: Config, url: str) -> Text:
     else:
         text.append("  answered by   ", "dim").append(f"the scenario {config.scenario}\n")
     text.append("  the key       ", "dim").append(f"{key}\n")
-    text.append("  try it        ", "dim").append(f"{_command()} talk question.wav\n\n")
+    text.append("  try it        ", "dim").append(f"{_try(config, url)}\n\n")
     text.append("  for a client\n", "dim")
     for line in (
         f"AZURE_OPENAI_ENDPOINT={url}",
@@ -166,6 +176,17 @@ def welcome(config: Config, url: str) -> Text:
         authority = config.data_dir / "tls" / "ca.pem"
         text.append(f"    SSL_CERT_FILE={authority}\n    NODE_EXTRA_CA_CERTS={authority}\n")
     return text
+
+
+def _try(config: Config, url: str) -> str:
+    """A command that talks to this server, with what differs from how it is started by itself."""
+    usual = Config()
+    words = [_command(), "talk", "question.wav"]
+    if url != f"http://{usual.host}:{usual.port}":
+        words += ["--url", url]
+    if config.data_dir != usual.data_dir:
+        words += ["--data-dir", shlex.quote(str(config.data_dir))]
+    return " ".join(words)
 
 
 def _command() -> str:

@@ -69,15 +69,24 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Talk, and say how it went."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
+    data_dir = options.data_dir or Config().data_dir
+    if options.output and not options.output.absolute().parent.is_dir():
+        sys.stderr.write(f"vivavoce talk: {options.output}: there is no such folder\n")
+        return 1
     try:
         address = address_of(
             options.url,
-            key_at_hand(options.key, options.data_dir or Config().data_dir),
+            key_at_hand(options.key, data_dir),
             options.dialect,
             options.model,
+            data_dir / "tls" / "ca.pem",
         )
         sound = read_wav(options.file) if options.file else None
+        if sound is None:
+            from vivavoce.cli.microphone import device
+
+            device()
         session = _session(options)
         talk = Conversation(console, options.dialect)
         anyio.run(talk.hold, address, session, sound, backend_options={"use_uvloop": True})
@@ -101,7 +110,8 @@ def read_wav(path: Path) -> bytes:
             width, channels, rate_hz = file.getsampwidth(), file.getnchannels(), file.getframerate()
             raw = file.readframes(file.getnframes())
     except (OSError, EOFError, wave.Error) as broken:
-        raise CannotRead(f"{path}: {broken}. A PCM WAV file is wanted.") from None
+        why = getattr(broken, "strerror", None) or str(broken) or "it is empty"
+        raise CannotRead(f"{path}: {why}. A PCM WAV file is wanted.") from None
     if width != 2:
         raise CannotRead(f"{path}: {8 * width}-bit samples. 16-bit PCM is wanted.")
     mono = np.frombuffer(raw, "<i2").reshape(-1, channels).mean(axis=1).astype(np.int16)

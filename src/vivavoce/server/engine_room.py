@@ -103,13 +103,13 @@ class EngineRoom:
 
     def lacking(self) -> str | None:
         """Why no recipe can be served, now or once it is loaded; None if one can."""
-        failures = []
-        for plan in self._plans.values():
-            failed = [each for each in self._of(plan).values() if each.state == "failed"]
-            if not failed:
-                return None
-            failures += [each.detail for each in failed]
-        return "; ".join(dict.fromkeys(failures))
+        failures = [self.lacking_of(name) for name in self._plans]
+        return None if None in failures else "; ".join(dict.fromkeys(filter(None, failures)))
+
+    def lacking_of(self, name: str) -> str | None:
+        """Why that recipe cannot be served; None if it can, or may once it is loaded."""
+        failed = [each for each in self._of(self._plans[name]).values() if each.state == "failed"]
+        return "; ".join(dict.fromkeys(each.detail for each in failed)) or None
 
     def _of(self, plan: RecipePlan) -> dict[Slot, Placed]:
         return {slot: self._placed[_key(slot, choice)] for slot, choice in _choices(plan)}
