@@ -201,9 +201,10 @@ def test_no_key_is_made_where_one_was_given_or_none_is_asked_for(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_key_file_lets_nobody_in(tmp_path: Path) -> None:
-    (tmp_path / "api-key").write_text("\n")
-    with pytest.raises(ConfigError, match="is empty; delete it"):
+@pytest.mark.parametrize("content", [b"\n", b"\xff\xfe\x00", b"two\nlines\n"])
+def test_a_key_file_without_a_key_lets_nobody_in(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "api-key").write_bytes(content)
+    with pytest.raises(ConfigError, match="holds no key; delete it"):
         ensure_key(load({"data_dir": tmp_path}, {}))
 
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vivavoce.core import conversation as conversations
 from vivavoce.core.conversation import Conversation, cut_speech
 from vivavoce.core.errors import Refusal
 from vivavoce.core.items import InputText, Mark, Message, OutputAudio
@@ -166,3 +167,42 @@ def test_a_dropped_item_leaves_nothing_behind() -> None:
     recordings.grow("a", 0, bytes(8), 24000)
 
     assert [len(pcm) for _, pcm, _ in recordings.of("a")] == [8]
+
+
+def test_an_item_of_a_client_holds_a_mebibyte_of_text_and_no_more() -> None:
+    conversation = Conversation("conv_1")
+    conversation.check_room(Message("a", "user", (InputText("x" * (1 << 20)),)))
+
+    with pytest.raises(Refusal) as refused:
+        conversation.check_room(Message("a", "user", (InputText("x" * (1 << 20)), InputText("y"))))
+
+    assert (refused.value.code, refused.value.param) == ("string_above_max_length", "item")
+
+
+def test_a_full_conversation_takes_items_again_once_some_were_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversations, "MAX_WEIGHT", 3 * conversations.ITEM_WEIGHT)
+    conversation = Conversation("conv_1")
+    for item_id in ("a", "b"):
+        conversation.check_room(note(item_id))
+        conversation.add(note(item_id))
+
+    with pytest.raises(Refusal) as refused:
+        conversation.check_room(note("c"))
+    assert refused.value.code == "conversation_full"
+
+    conversation.delete("a")
+    conversation.check_room(note("c"))
+
+
+def test_what_an_item_grows_by_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "MAX_WEIGHT", 2 * conversations.ITEM_WEIGHT + 20)
+    conversation = Conversation("conv_1")
+    conversation.add(note("a"))
+    conversation.check_room(note("b"))
+
+    conversation.replace(Message("a", "user", (InputText("hello" * 5),)))
+
+    with pytest.raises(Refusal):
+        conversation.check_room(note("b"))

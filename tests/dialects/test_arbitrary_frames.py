@@ -151,3 +151,23 @@ def test_the_good_events_are_good(dialect: Dialect, event: dict[str, Any]) -> No
         event = replaced(event, ("response", "prompt"), {"id": "p"})
 
     assert codec(dialect).decode(json.dumps(event))
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_frame_of_more_values_than_anybody_needs_is_not_even_decoded(
+    strict: bool, binary: bool
+) -> None:
+    text = '{"type":"response.create","response":{"metadata":[' + "[]," * 250_001 + "[]]}}"
+    with pytest.raises(Refusal, match="more than 250000 values") as refused:
+        codec("ga", strict=strict).decode(text.encode() if binary else text)
+    assert refused.value.code == "invalid_event"
+
+
+def test_a_text_of_more_than_a_mebibyte_is_refused_by_name() -> None:
+    part = {"type": "input_text", "text": "x" * ((1 << 20) + 1)}
+    item = {"type": "message", "role": "user", "content": [part]}
+    with pytest.raises(Refusal) as refused:
+        codec("ga").decode(json.dumps({"type": "conversation.item.create", "item": item}))
+    assert refused.value.code == "string_above_max_length"
+    assert refused.value.param == "item.content[0].text"

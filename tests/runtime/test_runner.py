@@ -17,6 +17,7 @@ from vivavoce.core.settings import (
     AudioFormat,
     AudioInput,
     AudioInputUpdate,
+    FunctionTool,
     ServerVad,
     SessionSettings,
     SessionUpdate,
@@ -37,7 +38,7 @@ from vivavoce.runtime.runner import Limits, Runners
 from vivavoce.testing import virtual_time
 from vivavoce.testing.ids import CountingIds
 from vivavoce.testing.level_detector import LevelDetector
-from vivavoce.testing.line import Line
+from vivavoce.testing.line import Line, Said
 
 RATE = 24000
 CHUNK_MS = 100
@@ -281,6 +282,45 @@ def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_at_the_cap() -> No
             line._reading_s = 1000
             for _ in range(200):
                 write(line, "x")
+            await line.wait_until(lambda line: line.closed is not None)
+
+        assert line.closed is not None
+        assert line.closed[0] == 1008
+
+    talk(main)
+
+
+class Socket(Line):
+    """A line on which nothing comes without a wait, as it is with sockets."""
+
+    async def inputs(self) -> AsyncIterator[Said]:
+        async for said in super().inputs():
+            yield said
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+
+
+def test_no_more_large_items_are_taken_than_a_slow_client_reads_of_them() -> None:
+    async def main() -> None:
+        line = Socket(reading_s=0.5)
+        async with session(line, limits=Limits(outbox_bytes=40_000)):
+            for _ in range(12):
+                write(line, "x" * 15_000)
+            await line.wait_for(events.ItemDone, 12)
+
+        assert line.closed is None
+
+    talk(main)
+
+
+def test_tools_count_as_what_a_client_has_to_read() -> None:
+    async def main() -> None:
+        line = Line()
+        tools = (FunctionTool("f", "x" * 15_000),)
+        async with session(line, limits=Limits(outbox_bytes=40_000, grace_seconds=3600)):
+            line._reading_s = 1000
+            for _ in range(5):
+                line.say(commands.UpdateSession(update=SessionUpdate(tools=tools)))
             await line.wait_until(lambda line: line.closed is not None)
 
         assert line.closed is not None

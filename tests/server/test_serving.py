@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from pathlib import Path
 
 import anyio
 import httpx
@@ -12,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from vivavoce.config import Config, ConfigError
-from vivavoce.server.app import Address, Application, application, bind, serve
+from vivavoce.server.app import Address, Application, Certificate, application, bind, serve
 from vivavoce.testing.echo import Echo
 from vivavoce.testing.server import running_in_thread
 
@@ -143,3 +144,14 @@ def test_an_address_may_be_of_the_newer_internet() -> None:
 def test_a_client_that_blocks_can_talk_to_a_server_in_another_thread() -> None:
     with running_in_thread(lambda: echoing(drain_s=0)) as address:
         assert httpx.get(f"{address.url}/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+async def test_a_certificate_that_cannot_be_used_is_the_operators_mistake(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "cert.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigError, match="--tls-cert"):
+        await serve(echoing(1), certificate=Certificate(file, file), listener=listener)

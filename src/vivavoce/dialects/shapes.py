@@ -277,7 +277,7 @@ class MetadataPair(Struct):
 
 
 class InputText(Struct, tag_field="type", tag="input_text"):
-    text: str
+    text: Text
 
     def core(self) -> items.Part:
         return items.InputText(self.text)
@@ -301,14 +301,14 @@ class InputImage(Struct, tag_field="type", tag="input_image"):
 
 
 class OutputText(Struct, tag_field="type", tag="output_text"):
-    text: str
+    text: Text
 
     def core(self) -> items.Part:
         return items.OutputText(self.text)
 
 
 class PreviewText(Struct, tag_field="type", tag="text"):
-    text: str
+    text: Text
 
     def core(self) -> items.Part:
         return items.OutputText(self.text)
@@ -355,13 +355,13 @@ AnyMessage = (
 
 class FunctionCall(Item, kw_only=True):
     name: str
-    arguments: str
+    arguments: Text
     call_id: CallId | None = None
 
 
 class FunctionCallOutput(Item, kw_only=True):
     call_id: CallId
-    output: str
+    output: Text
 
 
 class Reference(Item, kw_only=True):

@@ -145,11 +145,12 @@ class Runner:
                 refusal = Refusal("This connection may only listen.", code="read_only")
                 await self._put(origin, refusal.of(said.event_id), SMALL)
                 continue
-            await self._put(origin, said, _size(said))
+            # Before it goes in: afterwards the runner has not taken it yet, and there still is room.
             if isinstance(said, commands.AppendAudio):
                 await self._hearing.room()
             elif isinstance(said, ECHOED):
                 await _room_in(seat)
+            await self._put(origin, said, _size(said))
 
     async def _put(self, origin: Origin | None, said: Input, size: int) -> None:
         try:
