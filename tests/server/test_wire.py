@@ -130,7 +130,7 @@ def _line() -> wire.WebSocketProtocol:
     from uvicorn.server import ServerState
     from websockets.protocol import State
 
-    config = Config("nothing:here", interface="asgi3", ws_ping_interval=20)
+    config = Config("nothing:here", interface="asgi3", ws_ping_interval=20, log_config=None)
     config.loaded, config.loaded_app = True, None
     line = wire.WebSocketProtocol(config, ServerState(), {}, _Loop())  # type: ignore[arg-type]
     line.transport = Pipe()  # type: ignore[assignment]
