@@ -48,6 +48,7 @@ class RecipePlan(Struct, frozen=True, forbid_unknown_fields=True):
 
     detector: EngineChoice = EngineChoice("silero")
     transcriber: EngineChoice = EngineChoice("pocketsphinx")
+    judge: EngineChoice = EngineChoice("cadence")
     language_model: EngineChoice = EngineChoice("responder")
     synthesiser: EngineChoice = EngineChoice("espeak")
 

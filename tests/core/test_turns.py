@@ -2,10 +2,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivavoce.core.settings import SemanticVad, ServerVad
-from vivavoce.core.turns import Started, Stopped, TurnDetector
+from vivavoce.core.turns import (
+    LIMIT_MS,
+    PAUSE_MS,
+    Eagerness,
+    Paused,
+    Started,
+    Stopped,
+    TurnDetector,
+    patience_ms,
+)
 
 
-def heard(detector: TurnDetector, *probabilities: float) -> list[Started | Stopped]:
+def heard(detector: TurnDetector, *probabilities: float) -> list[Started | Paused | Stopped]:
     boundaries = (detector.hear(each) for each in probabilities)
     return [each for each in boundaries if each is not None]
 
@@ -118,3 +127,99 @@ def test_turns_begin_and_end_in_turn_and_in_order(probabilities: list[float], si
     assert kinds == [Started, Stopped] * (len(kinds) // 2) + [Started] * (len(kinds) % 2)
     assert [each.at_ms for each in boundaries] == sorted(each.at_ms for each in boundaries)
     assert detector.speaking == bool(len(kinds) % 2)
+
+
+def judged_detector(eagerness: Eagerness = "medium") -> TurnDetector:
+    detector = TurnDetector(SemanticVad(eagerness), judged=True)
+    heard(detector, 0.9, 0.9)
+    return detector
+
+
+def test_a_judge_is_asked_once_in_each_pause() -> None:
+    detector = judged_detector()
+
+    assert heard(detector, *[0.1] * 20) == [Paused(224)]
+    assert heard(detector, 0.9, *[0.1] * 20) == [Paused(64 + 640 + 32 + 160)]
+
+
+def test_silence_within_a_word_is_no_pause() -> None:
+    assert heard(judged_detector(), *[0.1] * 4, 0.9, *[0.1] * 4, 0.9) == []
+
+
+def test_a_turn_that_sounds_finished_ends_with_the_verdict() -> None:
+    detector = judged_detector()
+    heard(detector, *[0.1] * 6)
+
+    assert detector.judge(1.0) == Stopped(256)
+    assert not detector.speaking
+
+
+def test_a_turn_that_sounds_unfinished_waits_for_the_limit_of_its_eagerness() -> None:
+    for eagerness, limit_ms in LIMIT_MS.items():
+        detector = judged_detector(eagerness)
+        heard(detector, *[0.1] * 6)
+
+        assert detector.judge(0.0) is None
+        frames = -(-limit_ms // 32) - 6
+        assert heard(detector, *[0.1] * (frames - 1)) == []
+        assert heard(detector, 0.1) == [Stopped(64 + 32 * (frames + 6))]
+
+
+def test_until_the_verdict_is_there_silence_is_no_end() -> None:
+    assert heard(judged_detector(), *[0.1] * 124) == [Paused(224)]
+    assert heard(judged_detector(), *[0.1] * 125) == [Paused(224), Stopped(64 + 4000)]
+
+
+def test_without_a_verdict_patience_decides() -> None:
+    detector = judged_detector()
+    heard(detector, *[0.1] * 6)
+
+    assert detector.judge(None) is None
+    assert heard(detector, *[0.1] * 14) == [Stopped(64 + 640)]
+
+
+def test_a_verdict_on_a_pause_that_is_over_says_nothing() -> None:
+    detector = judged_detector()
+    heard(detector, *[0.1] * 6, 0.9)
+
+    assert detector.judge(1.0) is None
+    assert detector.speaking
+
+
+def test_another_pause_is_judged_anew() -> None:
+    detector = judged_detector()
+    heard(detector, *[0.1] * 6)
+    detector.judge(0.9)
+    heard(detector, 0.9)
+
+    assert heard(detector, *[0.1] * 60) == [Paused(64 + 192 + 32 + 160)]
+
+
+def test_server_vad_asks_nobody() -> None:
+    detector = TurnDetector(ServerVad(silence_duration_ms=500), judged=True)
+
+    assert heard(detector, 0.9, 0.9, *[0.1] * 16) == [Started(0), Stopped(576)]
+
+
+def test_a_change_to_silence_alone_in_a_pause_makes_the_verdict_worthless() -> None:
+    detector = judged_detector()
+    heard(detector, *[0.1] * 6)
+    detector.follow(ServerVad(silence_duration_ms=500))
+
+    assert detector.judge(1.0) is None
+    assert heard(detector, *[0.1] * 10) == [Stopped(64 + 512)]
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(sorted(LIMIT_MS)))
+def test_the_more_finished_the_less_patience(
+    first: float, second: float, eagerness: Eagerness
+) -> None:
+    surer, doubtful = max(first, second), min(first, second)
+
+    at_once, later = patience_ms(surer, eagerness), patience_ms(doubtful, eagerness)
+    assert PAUSE_MS <= at_once <= later <= LIMIT_MS[eagerness]
+
+
+def test_a_judge_beyond_its_range_is_taken_as_sure() -> None:
+    assert patience_ms(7.0, "low") == PAUSE_MS
+    assert patience_ms(-1.0, "low") == LIMIT_MS["low"]

@@ -1,13 +1,14 @@
 """Audio to engines, and what becomes of it when they fail."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
-from runtime_engines import Detector, Transcriber, Written
+from runtime_engines import Detector, Engine, Transcriber, Written
 
 from vivavoce.audio.pcm import Pcm
-from vivavoce.core.effects import Listen, Transcribe
+from vivavoce.core.effects import JudgeTurn, Listen, Transcribe
 from vivavoce.core.signals import (
     DetectionFailed,
     Heard,
@@ -15,14 +16,18 @@ from vivavoce.core.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptGrew,
+    TurnJudged,
 )
-from vivavoce.engines.api import EngineFailure, Transcript, TranscriptDelta
+from vivavoce.engines.api import EngineFailure, Pause, Transcript, TranscriptDelta
 from vivavoce.runtime import hearing
 from vivavoce.runtime.hearing import Hearing
+from vivavoce.runtime.recipe import Recipe
 from vivavoce.testing import virtual_time
 
 FRAME = bytes(1536)  # 32 ms of PCM16 at 24 kHz
 ORDER = Transcribe("item_1", FRAME, 24000)
+
+Script = Callable[[AsyncIterator[Pcm]], AsyncGenerator[Written, None]]
 
 
 class Room:
@@ -71,22 +76,45 @@ async def stuck(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
     yield Transcript("")
 
 
+class Judge(Engine):
+    """Notes what it is asked, and answers after a while."""
+
+    def __init__(self, *verdicts: float | EngineFailure, seconds: float = 0) -> None:
+        self.asked: list[Pause] = []
+        self._verdicts = iter(verdicts)
+        self._seconds = seconds
+
+    async def judge(self, pause: Pause) -> float:
+        self.asked.append(pause)
+        verdict = next(self._verdicts)
+        await anyio.sleep(self._seconds)
+        if isinstance(verdict, EngineFailure):
+            raise verdict
+        return verdict
+
+
 def heard(
     act: Callable[[Hearing], Awaitable[None]],
     detector: Detector | None = None,
-    script: Callable[[AsyncIterator[Pcm]], AsyncGenerator[Written, None]] = length,
+    script: Script = length,
+    judge: Judge | None = None,
 ) -> list[Signal]:
     """Everything that is told after *act*, until nothing happens any more."""
 
     async def main() -> list[Signal]:
         room = Room()
         async with anyio.create_task_group() as tasks:
-            await act(Hearing(detector or Detector(), Transcriber(script), tasks, room.tell))
+            await act(Hearing(_recipe(detector or Detector(), script, judge), tasks, room.tell))
             await anyio.sleep(1)
             tasks.cancel_scope.cancel()
         return room.told
 
     return virtual_time.run(main)
+
+
+def _recipe(detector: Detector, script: Script, judge: Judge | None) -> Recipe:
+    nobody: Any = None  # hearing neither writes nor speaks
+    return Recipe("heard", detector, Transcriber(script), nobody, nobody, judge)
 
 
 async def settle() -> None:
@@ -270,3 +298,34 @@ def test_a_long_recording_lets_others_run_in_between() -> None:
 
     assert heard(main)[-1] == TranscriptFinished("item_1", "30")
     assert len(turns) >= 29
+
+
+def test_a_judge_hears_the_turn_at_16_khz_with_its_words() -> None:
+    judge = Judge(0.7)
+
+    async def main(hearing: Hearing) -> None:
+        hearing.judge(JudgeTurn(4, bytes(48000), 24000, "and then", "en"))
+
+    assert heard(main, judge=judge) == [TurnJudged(4, 0.7)]
+    (pause,) = judge.asked
+    assert (pause.pcm.rate_hz, pause.words, pause.language) == (16000, "and then", "en")
+    assert pause.pcm.duration_ms == pytest.approx(1000, abs=2)
+
+
+def test_a_later_question_takes_the_place_of_an_earlier_one() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.judge(JudgeTurn(1, FRAME, 24000))
+        await settle()
+        hearing.judge(JudgeTurn(2, FRAME, 24000))
+
+    assert heard(main, judge=Judge(0.1, 0.9, seconds=0.5)) == [TurnJudged(2, 0.9)]
+
+
+def test_a_judge_that_fails_has_nothing_to_say_and_is_asked_again() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.judge(JudgeTurn(1, FRAME, 24000))
+        await settle()
+        hearing.judge(JudgeTurn(2, FRAME, 24000))
+
+    told = heard(main, judge=Judge(EngineFailure("no idea"), 0.9))
+    assert told == [TurnJudged(1, None), TurnJudged(2, 0.9)]

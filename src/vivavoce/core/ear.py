@@ -15,6 +15,7 @@ from msgspec import Struct
 from vivavoce.core.effects import (
     Effect,
     FinishTranscript,
+    JudgeTurn,
     Listen,
     Transcribe,
     TranscribeMore,
@@ -23,14 +24,15 @@ from vivavoce.core.errors import Refusal
 from vivavoce.core.input_buffer import TICKS_PER_MS, InputBuffer
 from vivavoce.core.outgoing import Mint
 from vivavoce.core.settings import AudioFormat, AudioInput, ServerVad
-from vivavoce.core.signals import Heard, TranscriptFailed, TranscriptFinished
-from vivavoce.core.turns import FRAME_MS, Started, Stopped, TurnDetector
+from vivavoce.core.signals import Heard, TranscriptFailed, TranscriptFinished, TurnJudged
+from vivavoce.core.turns import FRAME_MS, Paused, Started, Stopped, TurnDetector
 
 MAX_UNCOMMITTED_BYTES = 32 * 1024 * 1024
 SMALLEST_COMMIT_MS = 100
 SEMANTIC_PREFIX_MS = 300
 # Speech is confirmed after two frames of 32 ms, and a third may be waiting to be complete.
 DETECTOR_DELAY_MS = 96
+JUDGED_MS = 8000  # as much of a turn as a judge of turns listens to
 
 TranscriptEnd = TranscriptFinished | TranscriptFailed
 
@@ -60,18 +62,21 @@ class SpokenAudio(Struct, frozen=True):
 class Ear:
     """What one session hears."""
 
-    def __init__(self, settings: AudioInput, *, transcribes: bool) -> None:
+    def __init__(self, settings: AudioInput, *, transcribes: bool, judges: bool = False) -> None:
         self._settings = settings
         self._transcribes = transcribes
+        self._judges = judges
         self._buffer = InputBuffer(settings.format)
-        self._detector = _detector(settings)
+        self._turn: str | None = None  # the item that is being spoken
+        self._detector = self._new_detector()
         self._stream = 0
         self._stream_start = 0
-        self._turn: str | None = None  # the item that is being spoken
         self._turn_start = 0
         self._transcribing: str | None = None  # the item to come whose transcription is open
         self._committed = 0  # the tick up to which all audio was committed or thrown away
         self._ended: TranscriptEnd | None = None  # how the open one ended, if it did already
+        self._words: list[str] = []  # of the open one, so far
+        self._asked = 0  # how often a judge was asked whether a turn is over
         self._due: dict[str, int] = {}  # items whose words are due, and their length in ms
 
     @property
@@ -116,8 +121,8 @@ class Ear:
             effects.append(self._transcribe(mint("item_"), self._uncommitted_from))
         return effects
 
-    def hear(self, heard: Heard, mint: Mint) -> Iterator[Began | SpokenAudio]:
-        """Follow the detector, and tell where turns begin and end."""
+    def hear(self, heard: Heard, mint: Mint) -> Iterator[Began | JudgeTurn | SpokenAudio]:
+        """Follow the detector, and tell where turns begin, pause and end."""
         for probability in heard.probabilities:
             # Settings may change the stream, or end it, with any turn that ends.
             if self._detector is None or heard.stream != self._stream:
@@ -128,6 +133,8 @@ class Ear:
             match self._detector.hear(probability):
                 case Started(at_ms=at_ms):
                     yield self._begin(at_ms, mint("item_"))
+                case Paused(at_ms=at_ms):
+                    yield self._question(at_ms)
                 case Stopped(at_ms=at_ms):
                     yield self._cut(self._tick(at_ms), mint)
         if self._detector is None or heard.stream != self._stream:
@@ -138,6 +145,22 @@ class Ear:
             # Noise that never ends is not one turn: take what there is.
             self._detector.cut()
             yield self._cut(self._tick(self._detector.heard_ms), mint)
+
+    def judged(self, answer: TurnJudged, mint: Mint) -> SpokenAudio | None:
+        """Take the judge's word on the newest pause; the turn, if that ends it."""
+        if self._detector is None or answer.number != self._asked:
+            return None
+        stopped = self._detector.judge(answer.finished)
+        return None if stopped is None else self._cut(self._tick(stopped.at_ms), mint)
+
+    def read(self, item_id: str, delta: str) -> JudgeTurn | None:
+        """Take words of what is being spoken; in a pause, they are another thing to judge by."""
+        if item_id != self._transcribing:
+            return None
+        self._words.append(delta)
+        if self._detector is None or not self._detector.pausing:
+            return None
+        return self._question(self._detector.heard_ms)
 
     def listen_again(self, stream: int) -> bool:
         """Detect afresh, if that stream is the one that broke and not one given up before.
@@ -259,8 +282,22 @@ class Ear:
     def _begin(self, at_ms: int, item_id: str) -> Began:
         padded = self._tick(at_ms) - self._prefix_ms * TICKS_PER_MS
         self._turn, self._turn_start = item_id, max(padded, self._uncommitted_from)
+        self._words.clear()
         effects = (self._transcribe(item_id, self._turn_start),) if self._wants_words else ()
         return Began(item_id, self._turn_start // TICKS_PER_MS, effects)
+
+    def _question(self, at_ms: int) -> JudgeTurn:
+        """Ask whether the turn is over, by what was heard until then."""
+        self._asked += 1
+        end, asked = self._tick(at_ms), self._settings.transcription
+        start = max(self._turn_start, end - JUDGED_MS * TICKS_PER_MS)
+        return JudgeTurn(
+            self._asked,
+            self._buffer.between(start, end),
+            self.format.rate_hz,
+            "".join(self._words),
+            language=asked.language if asked else None,
+        )
 
     def _cut(self, end: int, mint: Mint) -> SpokenAudio:
         """Make an item of what lies before *end*."""
@@ -308,7 +345,13 @@ class Ear:
         """Detect afresh from here on."""
         self._stream += 1
         self._stream_start = self._buffer.end
-        self._detector = _detector(self._settings, speaking=self._turn is not None)
+        self._detector = self._new_detector()
+
+    def _new_detector(self) -> TurnDetector | None:
+        detection = self._settings.turn_detection
+        if detection is None:
+            return None
+        return TurnDetector(detection, judged=self._judges, speaking=self._turn is not None)
 
     def _adopt_format(self) -> None:
         """Take up another format as soon as nothing said in the old one is left to commit."""
@@ -317,9 +360,3 @@ class Ear:
             self._buffer.change(self._settings.format)
             self._committed = self._buffer.end
             self._restart()
-
-
-def _detector(settings: AudioInput, *, speaking: bool = False) -> TurnDetector | None:
-    if settings.turn_detection is None:
-        return None
-    return TurnDetector(settings.turn_detection, speaking=speaking)

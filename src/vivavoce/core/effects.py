@@ -73,6 +73,19 @@ class DropTranscript(Struct, frozen=True):
     item_id: str
 
 
+class JudgeTurn(Struct, frozen=True):
+    """Say whether the turn sounds finished: its newest audio, PCM16 at *rate_hz*, and its words.
+
+    A later question takes the place of an earlier one.
+    """
+
+    number: int
+    pcm: bytes
+    rate_hz: int
+    words: str = ""
+    language: str | None = None
+
+
 class Generate(Struct, frozen=True):
     """Make a response."""
 
@@ -124,6 +137,7 @@ Effect = (
     | TranscribeMore
     | FinishTranscript
     | DropTranscript
+    | JudgeTurn
     | Generate
     | Prepare
     | Release

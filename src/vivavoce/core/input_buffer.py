@@ -54,9 +54,13 @@ class InputBuffer:
         """All audio from *tick* on, as far as it is kept."""
         return bytes(self._pcm[self._offset(tick) :])
 
+    def between(self, start: int, end: int) -> bytes:
+        """The audio from *start* to *end*, as far as it is kept."""
+        return bytes(self._pcm[self._offset(start) : self._offset(end)])
+
     def take(self, start: int, end: int) -> bytes:
         """Remove everything before *end* and return what lay from *start* on."""
-        taken = bytes(self._pcm[self._offset(start) : self._offset(end)])
+        taken = self.between(start, end)
         self.forget(end)
         return taken
 

@@ -31,13 +31,14 @@ class Rules(Struct, frozen=True):
     """What holds for a session besides its settings.
 
     *reads*: the recipe answers words, so speech is transcribed whether the client wants to see it
-    or not. *plays*: the server plays the audio and knows how much was heard. *voices*: those that
+    or not. *judges*: it can tell whether a turn sounds finished. *plays*: the server plays the audio and knows how much was heard. *voices*: those that
     there are; empty means any.
     """
 
     session_id: str
     max_seconds: int = 3600
     reads: bool = True
+    judges: bool = False
     plays: bool = False
     voices: tuple[str, ...] = ()
 

@@ -48,7 +48,7 @@ class Session:
         self._idle_at: float | None = None
         self._conversation = Conversation(mint("conv_"))
         self._responses = Responses(self._conversation, rules, self._out, count)
-        self._ear = Ear(settings.input, transcribes=rules.reads)
+        self._ear = Ear(settings.input, transcribes=rules.reads, judges=rules.judges)
         self._captions = Captions(self._out, count)
 
     # The machine's three levers.
@@ -135,6 +135,9 @@ class Session:
                     self._tell_error(Refusal(message, kind="server_error", code=None))
             case signals.TranscriptGrew(item_id=item_id, delta=delta):
                 self._caption(item_id, delta)
+            case signals.TurnJudged():
+                if (spoken := self._ear.judged(signal, self._out.mint)) is not None:
+                    self._end_turn(spoken)
             case signals.TranscriptFinished() | signals.TranscriptFailed():
                 self._end_transcript(signal)
             case signals.Played():
@@ -206,10 +209,13 @@ class Session:
 
     def _hear(self, heard: signals.Heard) -> None:
         for boundary in self._ear.hear(heard, self._out.mint):
-            if isinstance(boundary, Began):
-                self._begin_turn(boundary)
-            else:
-                self._end_turn(boundary)
+            match boundary:
+                case Began():
+                    self._begin_turn(boundary)
+                case effects.JudgeTurn():
+                    self._out.do(boundary)
+                case SpokenAudio():
+                    self._end_turn(boundary)
 
     def _begin_turn(self, began: Began) -> None:
         self._idle_at = None
@@ -307,6 +313,8 @@ class Session:
     def _caption(self, item_id: str, delta: str) -> None:
         if not self._ear.awaits(item_id):
             return
+        if (question := self._ear.read(item_id, delta)) is not None:
+            self._out.do(question)
         if not self._ear.is_speaking(item_id):
             self._captions.tell(item_id, delta)
             return

@@ -47,6 +47,16 @@ class TranscriptFailed(Struct, frozen=True):
     message: str
 
 
+class TurnJudged(Struct, frozen=True):
+    """The answer to the `JudgeTurn` of that number: 0, more is to come, to 1, finished.
+
+    None if the judge failed.
+    """
+
+    number: int
+    finished: float | None
+
+
 class TextProduced(Struct, frozen=True):
     """Words of a response, as the language model writes them."""
 
@@ -104,6 +114,7 @@ Signal = (
     | TranscriptGrew
     | TranscriptFinished
     | TranscriptFailed
+    | TurnJudged
     | TextProduced
     | AudioProduced
     | CallProduced

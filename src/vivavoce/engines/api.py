@@ -94,6 +94,26 @@ class Transcriber(Engine, Protocol):
         ...
 
 
+class Pause(Struct, frozen=True):
+    """A turn at a moment of silence: the newest 8 s of its audio at 16 kHz, and its words so far.
+
+    The audio ends with the silence, which has lasted for about 160 ms or longer. The words may lag
+    behind it, or be missing where nobody transcribes.
+    """
+
+    pcm: Pcm
+    words: str = ""
+    language: str | None = None
+
+
+class TurnJudge(Engine, Protocol):
+    """Says whether somebody who pauses has finished."""
+
+    async def judge(self, pause: Pause) -> float:
+        """How finished the turn sounds: 0, more is to come, to 1, it is the other's turn."""
+        ...
+
+
 class WrittenText(Struct, frozen=True):
     """The next words of the answer."""
 

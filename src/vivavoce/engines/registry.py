@@ -13,9 +13,16 @@ from typing import Literal, cast, get_args, overload
 
 from msgspec import Struct
 
-from vivavoce.engines.api import Engine, LanguageModel, Synthesiser, Transcriber, VoiceDetector
+from vivavoce.engines.api import (
+    Engine,
+    LanguageModel,
+    Synthesiser,
+    Transcriber,
+    TurnJudge,
+    VoiceDetector,
+)
 
-Slot = Literal["voice_detector", "transcriber", "language_model", "synthesiser"]
+Slot = Literal["voice_detector", "transcriber", "turn_judge", "language_model", "synthesiser"]
 Status = Literal["enabled", "disabled", "failed to load", "misconfigured", "failed self-check"]
 Options = Mapping[str, object]
 
@@ -24,6 +31,7 @@ OWN_DISTRIBUTION = "vivavoce"
 METHODS: dict[Slot, str] = {
     "voice_detector": "detect",
     "transcriber": "transcribe",
+    "turn_judge": "judge",
     "language_model": "respond",
     "synthesiser": "speak",
 }
@@ -83,6 +91,8 @@ def make(
 def make(
     slot: Literal["transcriber"], name: str, options: Options | None = None
 ) -> Transcriber: ...
+@overload
+def make(slot: Literal["turn_judge"], name: str, options: Options | None = None) -> TurnJudge: ...
 @overload
 def make(
     slot: Literal["language_model"], name: str, options: Options | None = None

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from vivavoce.audio.framing import Framer
 from vivavoce.audio.pcm import Pcm, of_samples
 from vivavoce.audio.resample import Resampler
-from vivavoce.core.effects import Listen, Transcribe
+from vivavoce.core.effects import JudgeTurn, Listen, Transcribe
 from vivavoce.core.signals import (
     DetectionFailed,
     Heard,
@@ -24,19 +24,21 @@ from vivavoce.core.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptGrew,
+    TurnJudged,
 )
 from vivavoce.engines.api import (
     FRAME_SAMPLES,
     HEARING_RATE_HZ,
     EngineFailure,
     Frames,
-    Transcriber,
+    Pause,
     Transcript,
     TranscriptDelta,
     TranscriptionHints,
-    VoiceDetector,
+    TurnJudge,
 )
 from vivavoce.mailbox import Closed, Mailbox
+from vivavoce.runtime.recipe import Recipe
 
 Tell = Callable[[Signal], Awaitable[None]]
 
@@ -103,15 +105,15 @@ class Stream:
 class Hearing:
     """What one session's engines are listening to."""
 
-    def __init__(
-        self, detector: VoiceDetector, transcriber: Transcriber, tasks: TaskGroup, tell: Tell
-    ) -> None:
-        self._detector = detector
-        self._transcriber = transcriber
+    def __init__(self, recipe: Recipe, tasks: TaskGroup, tell: Tell) -> None:
+        self._detector = recipe.detector
+        self._transcriber = recipe.transcriber
+        self._turn_judge = recipe.judge
         self._tasks = tasks
         self._tell = tell
         self._listening: tuple[int, Stream] | None = None
         self._transcribing: dict[str, Stream] = {}
+        self._judging = anyio.CancelScope()
 
     async def room(self) -> None:
         """Wait until voice detection has caught up with what was said."""
@@ -155,6 +157,26 @@ class Hearing:
         """Nobody wants that transcript."""
         if (stream := self._transcribing.pop(item_id, None)) is not None:
             stream.stop()
+
+    def judge(self, order: JudgeTurn) -> None:
+        """Say whether a turn sounds finished, in place of whatever was asked before."""
+        assert self._turn_judge is not None, "the session was told that somebody judges"
+        self._judging.cancel()
+        self._judging = anyio.CancelScope()
+        self._tasks.start_soon(self._judge, order, self._turn_judge, self._judging)
+
+    async def _judge(self, order: JudgeTurn, judge: TurnJudge, scope: anyio.CancelScope) -> None:
+        stream = Stream(order.rate_hz)
+        stream.offer(order.pcm)
+        stream.finish()
+        with scope:
+            heard = b"".join([pcm.data async for pcm in stream.audio()])
+            pause = Pause(Pcm(heard, HEARING_RATE_HZ), order.words, order.language)
+            try:
+                finished = await judge.judge(pause)
+            except EngineFailure:
+                finished = None
+            await self._tell(TurnJudged(order.number, finished))
 
     async def _detect(self, number: int, stream: Stream) -> None:
         failure = "voice detection fell too far behind the audio"

@@ -2,7 +2,13 @@
 
 from msgspec import Struct
 
-from vivavoce.engines.api import LanguageModel, Synthesiser, Transcriber, VoiceDetector
+from vivavoce.engines.api import (
+    LanguageModel,
+    Synthesiser,
+    Transcriber,
+    TurnJudge,
+    VoiceDetector,
+)
 
 
 class Recipe(Struct, frozen=True):
@@ -13,3 +19,4 @@ class Recipe(Struct, frozen=True):
     transcriber: Transcriber
     language_model: LanguageModel
     synthesiser: Synthesiser
+    judge: TurnJudge | None = None

@@ -111,7 +111,7 @@ class Runner:
         self._microphone = Microphone()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
-        self._hearing = Hearing(recipe.detector, recipe.transcriber, tasks, self._report)
+        self._hearing = Hearing(recipe, tasks, self._report)
         self._responding = Responding(
             recipe.language_model, recipe.synthesiser, tasks, self._report, self._room
         )
@@ -261,6 +261,8 @@ class Runner:
                 self._hearing.finish_transcript(item_id)
             case effects.DropTranscript(item_id=item_id):
                 self._hearing.drop_transcript(item_id)
+            case effects.JudgeTurn():
+                self._hearing.judge(effect)
             case effects.Generate(response_id=response_id, request=request):
                 self._responding.generate(response_id, request)
             case effects.Prepare(response_id=response_id, request=request):
@@ -327,7 +329,12 @@ class Runners:
     @asynccontextmanager
     async def open(self, opening: Opening) -> AsyncIterator[Live]:
         """Begin a session; leaving the context ends it and everything it runs."""
-        rules = Rules(opening.session_id, opening.max_seconds, voices=self._voices)
+        rules = Rules(
+            opening.session_id,
+            opening.max_seconds,
+            judges=self._recipe.judge is not None,
+            voices=self._voices,
+        )
         session = Session(opening.settings, self._mint, rules)
         async with anyio.create_task_group() as tasks:
             runner = Runner(

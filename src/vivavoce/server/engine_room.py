@@ -77,6 +77,7 @@ class EngineRoom:
             transcriber=found["transcriber"].engine,
             language_model=found["language_model"].engine,
             synthesiser=found["synthesiser"].engine,
+            judge=found["turn_judge"].engine,
         )
 
     @asynccontextmanager
@@ -137,6 +138,7 @@ def _choices(plan: RecipePlan) -> Iterable[tuple[Slot, EngineChoice]]:
     return (
         ("voice_detector", plan.detector),
         ("transcriber", plan.transcriber),
+        ("turn_judge", plan.judge),
         ("language_model", plan.language_model),
         ("synthesiser", plan.synthesiser),
     )
