@@ -22,7 +22,7 @@ def test_the_names_that_clients_know_are_answered_by_the_embedded_recipe(name: s
     found = Deployments(Config()).find(name)
     assert (found.name, found.model, found.recipe_name) == (name, name, "embedded")
     engines = [getattr(found.recipe, slot).engine for slot in RecipePlan.__struct_fields__]
-    assert engines == ["silero", "pocketsphinx", "responder", "espeak"]
+    assert engines == ["silero", "pocketsphinx", "cadence", "responder", "espeak"]
 
 
 @pytest.mark.parametrize(

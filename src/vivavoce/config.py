@@ -57,7 +57,8 @@ class DeploymentPlan(Struct, frozen=True, forbid_unknown_fields=True):
     """What answers to a name, and what its sessions have unless their client says otherwise.
 
     *model* is what the deployment is said to be made from. *turn_detection* has the keys of the
-    API's object; False turns it off.
+    API's object; False turns it off. *input_tokens* is how much its model reads. Nought of a minute's
+    allowance means that none is told or kept.
     """
 
     recipe: str | None = None
@@ -66,6 +67,9 @@ class DeploymentPlan(Struct, frozen=True, forbid_unknown_fields=True):
     voice: str | UnsetType = UNSET
     instructions: str | UnsetType = UNSET
     turn_detection: Table | bool | UnsetType = UNSET
+    input_tokens: Count | None = None
+    tokens_per_minute: Annotated[int, Meta(ge=0)] | None = None
+    requests_per_minute: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Config(
@@ -84,6 +88,9 @@ class Config(
     tls_cert: Path | None = None
     tls_key: Path | None = None
     strict: bool = False
+    preview: bool = True
+    conversation_created: bool = False
+    vocabulary: Path | None = None
     scenario: Path | None = None
     drain_s: Seconds = 10.0
     grace_s: Seconds = 20.0

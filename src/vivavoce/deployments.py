@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
+from vivavoce.core.allowance import Quota
 from vivavoce.core.settings import (
     AudioInputUpdate,
     AudioOutputUpdate,
@@ -24,12 +25,11 @@ from vivavoce.core.settings import (
 )
 
 DEFAULT_NAME = "gpt-realtime"
-DEFAULT_NAMES = (
-    "gpt-4o-realtime-preview",
-    "gpt-4o-mini-realtime-preview",
-    "gpt-realtime",
-    "gpt-realtime-mini",
-)
+PREVIEW_NAMES = ("gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview")
+DEFAULT_NAMES = (*PREVIEW_NAMES, "gpt-realtime", "gpt-realtime-mini")
+# More than a session can use: clients that look at their limits see that there is enough.
+TOKENS_PER_MINUTE, REQUESTS_PER_MINUTE = 15_000_000, 20_000
+PREVIEW_INPUT_TOKENS = 123_904  # of a window of 128,000, less the longest output
 DATE = re.compile(r"-20\d\d-\d\d-\d\d$")
 TURN_DETECTIONS: dict[str, type[TurnDetection]] = {
     "server_vad": ServerVad,
@@ -46,6 +46,7 @@ class Deployment(Struct, frozen=True):
     recipe: RecipePlan
     aliases: tuple[str, ...] = ()
     defaults: SessionUpdate = SessionUpdate()
+    quota: Quota = Quota()
 
 
 class UnknownDeployment(Exception):  # noqa: N818 - what the client is told
@@ -125,6 +126,18 @@ def _deployment(
             input=AudioInputUpdate(turn_detection=_turn_detection(name, plan)),
             output=AudioOutputUpdate(voice=plan.voice),
         ),
+        quota=_quota(name, plan),
+    )
+
+
+def _quota(name: str, plan: DeploymentPlan) -> Quota:
+    """How much its model reads, and what a minute holds."""
+    reads = PREVIEW_INPUT_TOKENS if name in PREVIEW_NAMES else Quota().input_tokens
+    tokens, requests = plan.tokens_per_minute, plan.requests_per_minute
+    return Quota(
+        plan.input_tokens or reads,
+        TOKENS_PER_MINUTE if tokens is None else tokens or None,
+        REQUESTS_PER_MINUTE if requests is None else requests or None,
     )
 
 

@@ -151,12 +151,13 @@ def test_what_comes_of_a_call_after_its_end_goes_nowhere() -> None:
     assert talk.say(signals.CallProduced("resp_1", 0, "f", "{}", final=True)) == []
 
 
-def test_a_call_that_was_concluded_can_be_deleted_while_the_response_goes_on() -> None:
+def test_a_call_that_was_concluded_cannot_be_deleted_while_the_response_goes_on() -> None:
     talk = Talk()
     talk.say(commands.CreateResponse(), signals.CallProduced("resp_1", 0, "f", "{}", final=True))
 
-    assert names(talk.say(commands.DeleteItem(item_id="item_1"))) == ["ItemDeleted"]
+    assert error(talk.say(commands.DeleteItem(item_id="item_1"))).param == "item_id"
     assert names(talk.say(DONE)) == ["ResponseDone"]
+    assert names(talk.say(commands.DeleteItem(item_id="item_1"))) == ["ItemDeleted"]
 
 
 def test_several_calls_and_words_keep_their_places_in_the_output() -> None:
@@ -526,7 +527,7 @@ def test_a_retrieved_item_comes_with_its_audio_and_to_who_asked() -> None:
     assert isinstance(told, effects.Tell)
     assert told.to == 3
     assert isinstance(told.event, events.ItemRetrieved)
-    assert told.event.audio == (events.RetrievedAudio(0, bytes(48000), 24000),)
+    assert told.event.audio == (events.RetrievedAudio(0, bytes(48000), AudioFormat("audio/pcm")),)
 
 
 def test_an_error_goes_to_who_made_it() -> None:
@@ -601,25 +602,29 @@ def test_audio_that_is_cut_within_a_sample_loses_the_half() -> None:
     assert [len(part.pcm) for part in retrieved.audio] == [4800]
 
 
-def test_words_belong_to_the_part_that_was_spoken() -> None:
+def test_each_recording_of_an_item_is_written_down_at_its_place() -> None:
     talk = Talk(SessionSettings(input=AudioInput(transcription=Transcription("whisper-1"))))
     content = (InputText("look:"), InputAudio(0, 24000), InputAudio(0, 24000))
     audio = (commands.ItemAudio(1, bytes(4800)), commands.ItemAudio(2, bytes(9600)))
     talk.say(commands.CreateItem(item=Message("mine", "user", content), audio=audio))
 
-    made = talk.say(
-        signals.TranscriptGrew("mine", "hello"), signals.TranscriptFinished("mine", "hello")
-    )
+    first, second = (order.item_id for order in talk.effects(effects.Transcribe))
     talk.say(TEXT)
+    made = talk.say(
+        signals.TranscriptGrew(second, "you"),
+        signals.TranscriptFinished(second, " you\n"),
+        signals.TranscriptFinished(first, "hello"),
+    )
 
-    assert [type(order) for order in talk.effects(object) if not isinstance(order, effects.Tell)][
-        :2
-    ] == [effects.Transcribe, effects.FinishTranscript]
-    told = [getattr(event, "content_index", None) for event in events_in(made)]
-    assert (names(made), told) == (["TranscriptionDelta", "TranscriptionCompleted"], [1, 1])
+    told = [
+        (each.item_id, each.content_index, each.transcript)
+        for each in events_in(made)
+        if isinstance(each, events.TranscriptionCompleted)
+    ]
+    assert told == [("mine", 2, "you"), ("mine", 1, "hello")]
     (item,) = talk.request.context
     assert isinstance(item, Message)
-    assert item.content[1:] == (InputAudio(2400, 24000, "hello"), InputAudio(4800, 24000))
+    assert item.content[1:] == (InputAudio(2400, 24000, "hello"), InputAudio(4800, 24000, "you"))
 
 
 def test_a_recording_that_could_not_be_written_down_is_told_with_its_place() -> None:
@@ -748,13 +753,19 @@ def test_tracing_cannot_change_once_it_is_on() -> None:
 def test_the_type_of_a_session_cannot_change_once_it_has_responded() -> None:
     talk = Talk()
     talk.write("hello")
-    fresh = talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
-    back = talk.say(commands.UpdateSession(update=SessionUpdate(type="realtime")))
     talk.say(TEXT)
     late = talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
 
-    assert names(fresh) == names(back) == ["SessionUpdated"]
     assert error(late).param == "session.type"
+
+
+def test_a_transcription_session_stays_one() -> None:
+    talk = Talk()
+    fresh = talk.say(commands.UpdateSession(update=SessionUpdate(type="transcription")))
+    back = talk.say(commands.UpdateSession(update=SessionUpdate(type="realtime")))
+
+    assert names(fresh) == ["SessionUpdated"]
+    assert error(back).param == "session.type"
 
 
 def test_a_transcription_update_makes_it_a_transcription_session() -> None:

@@ -770,3 +770,94 @@ def test_a_session_ends_when_its_time_is_up() -> None:
     assert talk.say(commands.CommitAudio()) == []
     assert talk.session.deadline is None
     assert talk.session.tick(9999) == []
+
+
+def test_silence_is_addressed_whatever_the_prefix_is() -> None:
+    detection = ServerVad(prefix_padding_ms=0, idle_timeout_ms=6000)
+    talk = Talk(SessionSettings(input=AudioInput(turn_detection=detection)))
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 200)
+
+    assert "TimeoutTriggered" in names(talk.wait(6.5))
+
+
+def test_the_silence_that_is_announced_is_the_silence_that_is_committed() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+    talk.hear(*[SILENCE] * 200)
+    made = talk.wait(6.5)
+
+    triggered = only(talk, events.TimeoutTriggered)
+    assert (triggered.audio_start_ms, triggered.audio_end_ms) == (400, 6400)
+    added = next(each for each in events_in(made) if isinstance(each, events.ItemAdded))
+    assert isinstance(added.item, Message)
+    assert added.item.content == (InputAudio(6000 * 24, 24000),)
+
+
+def test_silence_that_nobody_recorded_is_addressed_once_there_is_some() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.GenerationFinished("resp_1"))
+
+    assert events_in(talk.wait(60)) == []
+    made = talk.hear(*[SILENCE] * 4)
+    assert names(made)[:2] == ["TimeoutTriggered", "AudioCommitted"]
+    assert names(talk.hear(*[SILENCE] * 100)) == []
+
+
+def test_silence_is_counted_from_the_last_of_the_audio_that_is_still_played() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(10 * 48000)))
+    talk.wait(4)
+    talk.say(signals.GenerationFinished("resp_1"))
+
+    assert talk.session.deadline == 10 + 6
+
+
+def test_audio_that_was_played_already_delays_nothing() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(2 * 48000)))
+    talk.wait(4)
+    talk.say(signals.GenerationFinished("resp_1"))
+
+    assert talk.session.deadline == 4 + 6
+
+
+def test_a_listener_who_stopped_playing_is_waited_for_from_then_on() -> None:
+    talk = Talk(PATIENT)
+    talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(10 * 48000)))
+    talk.say(signals.GenerationFinished("resp_1"))
+    talk.wait(1)
+    talk.say(commands.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=1000))
+
+    assert talk.session.deadline == 1 + 6
+
+
+def test_silence_can_be_committed_whatever_the_prefix_is() -> None:
+    detection = ServerVad(prefix_padding_ms=0)
+    talk = Talk(SessionSettings(input=AudioInput(turn_detection=detection)))
+    talk.hear(*[SILENCE] * 40)
+
+    assert names(talk.say(commands.CommitAudio()))[0] == "AudioCommitted"
+
+
+def test_a_transcription_is_billed_as_it_was_asked_for() -> None:
+    by_tokens = Transcription("gpt-4o-transcribe")
+    talk = Talk(SessionSettings(input=AudioInput(transcription=by_tokens)))
+    talk.speak_a_turn()
+    talk.say(reading(Transcription("whisper-1")))
+    (order,) = talk.effects(effects.Transcribe)
+    talk.say(signals.TranscriptFinished(order.item_id, "hello"))
+
+    assert only(talk, events.TranscriptionCompleted).usage.seconds is None
+
+
+def test_words_lose_the_blanks_around_them() -> None:
+    talk = Talk(READING_ALONG)
+    talk.speak_a_turn()
+    (order,) = talk.effects(effects.Transcribe)
+    talk.say(signals.TranscriptFinished(order.item_id, " hello \n"))
+
+    assert only(talk, events.TranscriptionCompleted).transcript == "hello"
+    (item,) = talk.request.context
+    assert isinstance(item, Message)
+    assert item.content == (InputAudio(item.content[0].samples, 24000, "hello"),)  # type: ignore[union-attr]

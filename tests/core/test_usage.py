@@ -1,6 +1,8 @@
 """What tokens are counted for."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vivavoce.core.events import Tokens
 from vivavoce.core.items import (
@@ -12,7 +14,7 @@ from vivavoce.core.items import (
     Message,
     OutputAudio,
 )
-from vivavoce.core.usage import estimate, of_input, of_item
+from vivavoce.core.usage import Meter, estimate, of_head, of_item, shortened
 
 
 @pytest.mark.parametrize(
@@ -37,8 +39,35 @@ def test_each_item_costs_its_content_and_its_frame(item: Item, tokens: Tokens) -
     assert of_item(item, estimate) == tokens
 
 
-def test_the_input_is_instructions_tools_and_items() -> None:
-    items = (Message("a", "user", (InputText("one"),)), Message("b", "user", (InputText("two"),)))
+def test_instructions_and_tools_stand_before_the_items() -> None:
+    assert of_head("Be brief.", "tool", estimate) == Tokens(3 + 2 + 1)
+    assert of_head("", "", estimate) == Tokens()
 
-    assert of_input("Be brief.", "tool", items, estimate) == Tokens(3 + 2 + 1 + 3 + 3)
-    assert of_input("", "", items, estimate) == Tokens(6)
+
+def test_a_text_that_grows_is_counted_as_it_is_in_whole() -> None:
+    meter = Meter(lambda text: len(text.split()))
+    for word in range(300):
+        meter.push(f"word{word} ")
+        assert meter.tokens == word + 1
+
+
+def test_what_was_counted_of_a_growing_text_is_not_counted_again() -> None:
+    counted: list[int] = []
+    meter = Meter(lambda text: counted.append(len(text)) or 1)  # type: ignore[func-returns-value]
+    for _ in range(1000):
+        meter.push("and so on ")
+
+    assert max(counted) <= 420
+
+
+@given(st.text("ab, ", max_size=60), st.integers(0, 20))
+def test_a_text_is_shortened_to_whole_words_and_no_more_than_needed(text: str, tokens: int) -> None:
+    short = shortened(text, tokens, estimate)
+
+    assert text.startswith(short)
+    assert estimate(short) <= tokens
+    rest = text[len(short) :]
+    if rest.strip():
+        assert rest[0].isspace() or not short
+        longer = short + rest[: len(rest) - len(rest.lstrip())] + rest.split()[0]
+        assert estimate(longer) > tokens

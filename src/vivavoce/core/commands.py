@@ -11,6 +11,8 @@ from msgspec import UNSET, Struct, UnsetType
 from vivavoce.core.items import Item
 from vivavoce.core.settings import (
     AudioFormat,
+    CustomVoice,
+    Effort,
     FunctionTool,
     Modality,
     SessionUpdate,
@@ -90,28 +92,40 @@ class ItemReference(Struct, frozen=True):
     id: str
 
 
+class ListedAudio(Struct, frozen=True):
+    """Inline audio in part *content_index* of item *index* of a response's own input."""
+
+    index: int
+    content_index: int
+    audio: bytes
+
+
 class CreateResponse(Command, frozen=True, kw_only=True):
     """`response.create`; what is UNSET is as the session has it.
 
-    *extra* holds items that join the input of this response alone (the preview's plain text
-    `prompt`); *commit* and *cancel_previous* are the preview's way of doing that first.
+    *extra* holds items that join the input of this response alone (a `prompt` in plain text).
+    *commit*, *append* and *cancel_previous* are the preview's way of doing that first: commit what
+    was said, create these items, cancel what runs; False waits for what runs instead.
     """
 
     output_modality: Modality | UnsetType = UNSET
     instructions: str | UnsetType = UNSET
-    voice: str | UnsetType = UNSET
+    voice: str | CustomVoice | UnsetType = UNSET
     format: AudioFormat | UnsetType = UNSET
     tools: tuple[FunctionTool, ...] | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
     max_output_tokens: int | UnsetType | None = UNSET
     temperature: float | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType | None = UNSET
+    reasoning_effort: Effort | UnsetType | None = UNSET
     conversation: Literal["auto", "none"] = "auto"
     metadata: dict[str, str] | None = None
     input: tuple[Item | ItemReference, ...] | None = None
     extra: tuple[Item, ...] = ()
+    audio: tuple[ListedAudio, ...] = ()
     commit: bool = False
-    cancel_previous: bool = False
+    append: tuple[CreateItem, ...] = ()
+    cancel_previous: bool | None = None
 
 
 class CancelResponse(Command, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import FunctionCall, InputImage, Item, Message, OutputAudio, text_of
+from vivavoce.core.items import FunctionCall, InputImage, Item, Mark, Message, OutputAudio, text_of
 from vivavoce.core.recordings import Recordings
 
 ROOT: Literal["root"] = "root"
@@ -173,19 +173,34 @@ def cut_speech(part: OutputAudio, samples: int) -> OutputAudio:
 
 
 def begun(part: OutputAudio, samples: int) -> str:
-    """The words of *part* that had begun to sound before that sample."""
+    """The words of *part* that had begun to sound before that sample.
+
+    A mark says when a word begins, or a phrase of several. Within a phrase, which is what nobody
+    said more about, each letter takes its share of the time.
+    """
     if not samples:
         return ""
-    if part.marks:
-        # Even at the end of the sound: words are written faster than they are spoken.
-        ends = [mark.text_end for mark in part.marks if mark.sample < samples]
-        return part.heard[: _whole_word(part.heard, max(ends, default=0))]
-    if samples >= part.samples:
+    if not part.marks and samples >= part.samples:
         return part.heard
-    # No engine said when which word sounds: each letter takes its share of the time.
-    letters = len(part.heard) * samples // max(1, part.samples)
-    end = part.heard.find(" ", letters)
-    return part.heard[: end if end >= 0 else len(part.heard)].rstrip()
+    marks = part.marks or (Mark(0, len(part.heard), 0),)
+    started = [at for at, mark in enumerate(marks) if mark.sample < samples]
+    ends = [marks[at].text_end for at in started]
+    if started and (newest := marks[started[-1]]).text_end == max(ends):
+        later = [mark.sample for mark in marks if mark.sample > newest.sample]
+        until = min(later, default=part.samples)
+        ends[-1] = _phrase_end(part.heard, newest, until, samples)
+    return part.heard[: _whole_word(part.heard, max(ends, default=0))].rstrip()
+
+
+def _phrase_end(text: str, phrase: Mark, until: int, samples: int) -> int:
+    """Where the words end that had begun in a *phrase* which sounds *until* that sample."""
+    length = phrase.text_end - phrase.text_start
+    letters = length * (samples - phrase.sample) // max(1, until - phrase.sample)
+    at = min(phrase.text_start + letters, phrase.text_end)
+    # The word that it lies in had begun.
+    while at < phrase.text_end and not text[at].isspace():
+        at += 1
+    return at
 
 
 def _whole_word(text: str, end: int) -> int:

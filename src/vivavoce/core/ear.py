@@ -46,14 +46,15 @@ class Began(Struct, frozen=True):
 
 
 class SpokenAudio(Struct, frozen=True):
-    """Audio that is to become an item: PCM16 at *rate_hz*, and what to do for its words.
+    """Audio that is to become an item, in PCM16, and what to do for its words.
 
     *ended* is set when the transcription was over before the speech was.
     """
 
     item_id: str
     pcm: bytes
-    rate_hz: int
+    format: AudioFormat
+    start_ms: int
     end_ms: int
     effects: tuple[Effect, ...]
     ended: TranscriptEnd | None = None
@@ -117,7 +118,7 @@ class Ear:
         if self._transcribing is not None:
             if self._ended is None:
                 effects.append(TranscribeMore(self._transcribing, pcm))
-        elif self._detector is None and self._wants_words:
+        elif self._detector is None and self.wants_words:
             effects.append(self._transcribe(mint("item_"), self._uncommitted_from))
         return effects
 
@@ -186,9 +187,24 @@ class Ear:
         return self._cut(self._buffer.end, mint)
 
     @property
-    def committable(self) -> bool:
-        """Whether there is enough to commit."""
-        return self._buffer.end - self._item_start >= SMALLEST_COMMIT_MS * TICKS_PER_MS
+    def has_said(self) -> bool:
+        """Whether there is something to commit: with detection on, silence is nothing."""
+        enough = self._buffer.end - self._item_start >= SMALLEST_COMMIT_MS * TICKS_PER_MS
+        return enough and (self._detector is None or self._turn is not None)
+
+    def take_silence(self, timeout_ms: int, mint: Mint) -> SpokenAudio | None:
+        """Cut out the silence that has lasted so long, to the newest frame that was judged.
+
+        None if too little of it was recorded.
+        """
+        if self._detector is None:
+            return None
+        end = self._tick(self._detector.heard_ms)
+        start = max(self._uncommitted_from, end - timeout_ms * TICKS_PER_MS)
+        if end - start < SMALLEST_COMMIT_MS * TICKS_PER_MS:
+            return None
+        self._buffer.forget(start)
+        return self._cut(end, mint)
 
     def clear(self) -> str | None:
         """Throw away everything that was not committed, a running turn included.
@@ -220,11 +236,14 @@ class Ear:
     # Whose words are due.
 
     def dictate(self, item_id: str, pcm: bytes, rate_hz: int) -> list[Effect]:
-        """Have the words of a finished recording written down, if anybody wants them."""
-        if not self._wants_words:
-            return []
+        """Have the words of a finished recording written down."""
         self._due[item_id] = len(pcm) // 2 * 1000 // rate_hz
         return [self._order(item_id, pcm, rate_hz), FinishTranscript(item_id)]
+
+    @property
+    def wants_words(self) -> bool:
+        """Whether what is said is written down."""
+        return self._transcribes or self._settings.transcription is not None
 
     @property
     def due(self) -> set[str]:
@@ -256,10 +275,6 @@ class Ear:
     # Inside.
 
     @property
-    def _wants_words(self) -> bool:
-        return self._transcribes or self._settings.transcription is not None
-
-    @property
     def _uncommitted_from(self) -> int:
         return max(self._committed, self._buffer.start)
 
@@ -279,11 +294,17 @@ class Ear:
             detection.prefix_padding_ms if isinstance(detection, ServerVad) else SEMANTIC_PREFIX_MS
         )
 
+    @property
+    def _idle_ms(self) -> int:
+        """How much silence may have to be committed."""
+        detection = self._settings.turn_detection
+        return (detection.idle_timeout_ms or 0) if isinstance(detection, ServerVad) else 0
+
     def _begin(self, at_ms: int, item_id: str) -> Began:
         padded = self._tick(at_ms) - self._prefix_ms * TICKS_PER_MS
         self._turn, self._turn_start = item_id, max(padded, self._uncommitted_from)
         self._words.clear()
-        effects = (self._transcribe(item_id, self._turn_start),) if self._wants_words else ()
+        effects = (self._transcribe(item_id, self._turn_start),) if self.wants_words else ()
         return Began(item_id, self._turn_start // TICKS_PER_MS, effects)
 
     def _question(self, at_ms: int) -> JudgeTurn:
@@ -305,18 +326,26 @@ class Ear:
         item_id = self._turn or self._transcribing or mint("item_")
         start = self._item_start
         effects: list[Effect] = []
-        if self._wants_words or self._transcribing is not None:
+        if self.wants_words or self._transcribing is not None:
             if self._transcribing is None:
                 effects.append(self._transcribe(item_id, start))
             if self._ended is None:
                 effects.append(FinishTranscript(item_id))
             self._due[item_id] = (end - start) // TICKS_PER_MS
-        rate_hz = self.format.rate_hz
+        audio_format = self.format
         pcm = self._buffer.take(start, end)
         ended, self._ended = self._ended, None
         self._turn, self._transcribing, self._committed = None, None, end
         self._adopt_format()
-        return SpokenAudio(item_id, pcm, rate_hz, end // TICKS_PER_MS, tuple(effects), ended)
+        return SpokenAudio(
+            item_id,
+            pcm,
+            audio_format,
+            start // TICKS_PER_MS,
+            end // TICKS_PER_MS,
+            tuple(effects),
+            ended,
+        )
 
     def _transcribe(self, item_id: str, start: int) -> Transcribe:
         self._transcribing = item_id
@@ -333,7 +362,7 @@ class Ear:
         )
 
     def _forget_silence(self, heard_ms: int) -> None:
-        keep_ms = self._prefix_ms + DETECTOR_DELAY_MS
+        keep_ms = max(self._prefix_ms + DETECTOR_DELAY_MS, SMALLEST_COMMIT_MS, self._idle_ms)
         self._buffer.forget(self._tick(heard_ms - keep_ms))
 
     def _drop(self) -> str | None:

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from vivavoce.core.events import ServerEvent
 from vivavoce.core.items import Item
-from vivavoce.core.settings import FunctionTool, Modality, ToolChoice
+from vivavoce.core.settings import Effort, FunctionTool, Modality, ToolChoice
 
 Origin = int  # which channel an input came by; the runtime numbers them
 
@@ -17,6 +17,7 @@ class GenerationRequest(Struct, frozen=True):
     tools: tuple[FunctionTool, ...] = ()
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = None
+    reasoning_effort: Effort | None = None
     max_output_tokens: int | None = None
     temperature: float = 0.8
     output_modality: Modality = "audio"

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from vivavoce.core.errors import Refusal
 from vivavoce.core.items import FunctionCall, Item
-from vivavoce.core.settings import AudioFormat, Modality, SessionSettings
+from vivavoce.core.settings import AudioFormat, CustomVoice, Modality, SessionSettings
 
 PartKind = Literal["text", "audio"]
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
@@ -48,6 +48,11 @@ class Usage(Struct, frozen=True):
     cached: Tokens = Tokens()
     output: Tokens = Tokens()
 
+    @property
+    def total(self) -> int:
+        """Input and output."""
+        return self.input.total + self.output.total
+
 
 class StatusDetails(Struct, frozen=True):
     """Why a response ended otherwise than completed."""
@@ -65,7 +70,7 @@ class ResponseView(Struct, frozen=True):
     conversation_id: str | None
     output_modality: Modality
     format: AudioFormat
-    voice: str
+    voice: str | CustomVoice
     temperature: float
     max_output_tokens: int | None
     metadata: dict[str, str] | None
@@ -80,8 +85,14 @@ class SessionCreated(Event, frozen=True, kw_only=True):
     session: SessionView
 
 
+class ConversationCreated(Event, frozen=True, kw_only=True):
+    """`conversation.created`, which only the preview dialect knows, and only if it is asked to."""
+
+    conversation_id: str
+
+
 class SessionUpdated(Event, frozen=True, kw_only=True):
-    """`session.updated`; *as_transcription* when the client updated a transcription session."""
+    """`session.updated`; *as_transcription* for a transcription session."""
 
     session: SessionView
     as_transcription: bool = False
@@ -108,11 +119,11 @@ class ItemDone(Event, frozen=True, kw_only=True):
 
 
 class RetrievedAudio(Struct, frozen=True):
-    """The audio of one part: PCM16 at *rate_hz*."""
+    """The audio of one part: PCM16 at the rate of *format*, in which it was said."""
 
     content_index: int
     pcm: bytes
-    rate_hz: int
+    format: AudioFormat
 
 
 class ItemRetrieved(Event, frozen=True, kw_only=True):
@@ -327,20 +338,22 @@ class ArgumentsDone(Event, frozen=True, kw_only=True):
 class RateLimit(Struct, frozen=True):
     """One allowance and what is left of it."""
 
-    name: Literal["tokens", "requests"]
+    name: str
     limit: int
     remaining: int
     reset_seconds: float
 
 
 class RateLimitsUpdated(Event, frozen=True, kw_only=True):
-    """`rate_limits.updated`."""
+    """`rate_limits.updated`, as a response *begins* and as it ends; each dialect has its moment."""
 
+    begins: bool
     rate_limits: tuple[RateLimit, ...]
 
 
 ServerEvent = (
     SessionCreated
+    | ConversationCreated
     | SessionUpdated
     | ErrorRaised
     | ItemAdded

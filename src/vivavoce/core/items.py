@@ -5,8 +5,10 @@ the oldest; a part keeps what must never be forgotten: its words, its length, an
 when.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -108,6 +110,36 @@ class FunctionCallOutput(Struct, frozen=True):
 
 
 Item = Message | FunctionCall | FunctionCallOutput
+
+
+def unwritten(item: Item) -> list[int]:
+    """The parts of an item that hold speech whose words nobody has written down."""
+    content = item.content if isinstance(item, Message) else ()
+    return [
+        index
+        for index, part in enumerate(content)
+        if isinstance(part, InputAudio) and part.transcript is None
+    ]
+
+
+def written(message: Message, content_index: int, words: str) -> Message:
+    """The message with the words of that part of its speech."""
+    content = list(message.content)
+    content[content_index] = msgspec.structs.replace(content[content_index], transcript=words)
+    return msgspec.structs.replace(message, content=tuple(content))
+
+
+def measured(item: Item, audio: Mapping[int, bytes], rate_hz: int) -> Item:
+    """The item with the length of the *audio* that came inside it, PCM16 by the part it is of."""
+    if not isinstance(item, Message):
+        return item
+    content = tuple(
+        InputAudio(len(audio[index]) // 2, rate_hz, part.transcript)
+        if isinstance(part, InputAudio) and index in audio
+        else part
+        for index, part in enumerate(item.content)
+    )
+    return msgspec.structs.replace(item, content=content)
 
 
 def words_of(part: Part) -> str:

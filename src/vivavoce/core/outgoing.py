@@ -13,6 +13,7 @@ class Outgoing:
 
     def __init__(self, mint: Mint) -> None:
         self.mint = mint
+        self.now = 0.0  # the time of the step
         self._gathered: list[Output] = []
 
     def event_id(self) -> str:

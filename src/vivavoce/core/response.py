@@ -9,7 +9,7 @@ the output, whatever the reason. The life of a draft, by its events:
 Item events, in brackets, belong to the conversation and are absent out of band.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TypedDict
 
 import msgspec
@@ -28,9 +28,10 @@ from vivavoce.core.items import (
     Message,
     OutputAudio,
     OutputText,
+    written,
 )
-from vivavoce.core.outgoing import Mint
-from vivavoce.core.settings import AudioFormat
+from vivavoce.core.outgoing import Outgoing
+from vivavoce.core.settings import AudioFormat, CustomVoice
 from vivavoce.core.usage import (
     ASSISTANT_AUDIO_MS,
     AUDIO_OUTPUT,
@@ -38,18 +39,25 @@ from vivavoce.core.usage import (
     PER_CALL_OUTPUT,
     TEXT_OUTPUT,
     CountTokens,
+    Meter,
+    shortened,
 )
+
+# Of the most that a spoken response may say, words take up this part: what they sound like takes
+# several times as many tokens, and words that nobody hears are worth little.
+WORDS_SHARE = 4
 
 
 class MessageDraft:
     """The message while it is being said. *words* and *samples* are all that was produced."""
 
-    def __init__(self, item_id: str, output_index: int) -> None:
+    def __init__(self, item_id: str, output_index: int, count: CountTokens) -> None:
         self.item_id = item_id
         self.output_index = output_index
         self.closed = False
         self.kept: int | None = None  # samples left by a truncation; what comes later is nothing
         self.words: list[str] = []
+        self.meter = Meter(count)
         self.samples = 0
         self.marks: list[Mark] = []
 
@@ -57,13 +65,17 @@ class MessageDraft:
 class CallDraft:
     """A function call while it is being written."""
 
-    def __init__(self, item_id: str, output_index: int, name: str, call_id: str) -> None:
+    def __init__(
+        self, item_id: str, output_index: int, name: str, call_id: str, count: CountTokens
+    ) -> None:
         self.item_id = item_id
         self.output_index = output_index
         self.closed = False
         self.name = name
         self.call_id = call_id
         self.arguments: list[str] = []
+        self.meter = Meter(count)
+        self.meter.push(name)
 
 
 Draft = MessageDraft | CallDraft
@@ -84,6 +96,7 @@ class Frame(Struct, frozen=True):
     id: str
     request: GenerationRequest
     format: AudioFormat
+    voice: str | CustomVoice = "alloy"
     metadata: dict[str, str] | None = None
 
 
@@ -94,18 +107,22 @@ class Response:
         self,
         frame: Frame,
         conversation: Conversation | None,
-        mint: Mint,
+        out: Outgoing,
         count: CountTokens,
-        input_tokens: Tokens,
+        reading: Usage,
     ) -> None:
         self.id = frame.id
         self.frame = frame
         self.conversation = conversation
-        self.awaited: set[str] = set()  # items whose words the model has to wait for
-        self.answers: frozenset[str] = frozenset()  # items whose words it waited for at first
-        self._mint = mint
+        self.awaited: dict[str, tuple[int, int]] = {}  # dictations, and whose words they are
+        self.sounded_at: float | None = None  # when its first audio was produced
+        self.cut_short = False  # whether there was more to say than it may
+        self._exhausted = False  # whether it can say nothing more at all
+        self._context = list(frame.request.context)
+        self._out = out
+        self._mint = out.mint
         self._count = count
-        self._input_tokens = input_tokens
+        self._reading = reading
         self._drafts: list[Draft] = []
         self._calls: dict[int, CallDraft] = {}
         self._message: MessageDraft | None = None
@@ -118,6 +135,15 @@ class Response:
     def owns(self, item_id: str) -> bool:
         """Whether that item is still being made here."""
         return any(draft.item_id == item_id and not draft.closed for draft in self._drafts)
+
+    def made(self, item_id: str) -> bool:
+        """Whether that item is one of its own, finished or not."""
+        return any(draft.item_id == item_id for draft in self._drafts)
+
+    @property
+    def request(self) -> GenerationRequest:
+        """What it is to be made of, with the words that are known by now."""
+        return msgspec.structs.replace(self.frame.request, context=tuple(self._context))
 
     @property
     def samples(self) -> int:
@@ -143,13 +169,24 @@ class Response:
     @property
     def spent(self) -> int:
         """Output tokens so far."""
-        return self._usage().output.total
+        return self._output_tokens().total
 
     @property
     def over_budget(self) -> bool:
         """Whether it has reached the most that it may say."""
+        return self._room == 0 or self._exhausted
+
+    @property
+    def _room(self) -> int | None:
+        """How many tokens are left of the most that it may say, if there is a most."""
         most = self.frame.request.max_output_tokens
-        return most is not None and self.spent >= most
+        return None if most is None else max(0, most - self.spent)
+
+    def usage(self, status: events.ResponseStatus) -> Usage:
+        """What it cost, if it ended so; nothing, if it came to nothing."""
+        if not self._drafts and status != "completed":
+            return Usage()
+        return msgspec.structs.replace(self._reading, output=self._output_tokens())
 
     # What happens to it.
 
@@ -157,14 +194,33 @@ class Response:
         """Announce it."""
         yield events.ResponseCreated(event_id=self._id(), response=self._view("in_progress"))
 
+    def await_words(self, due: Mapping[str, tuple[Item, int]]) -> None:
+        """Wait for those of the dictations in *due* that write down what is answered here."""
+        places = {id(item): at for at, item in enumerate(self._context)}
+        for dictation, (item, content_index) in due.items():
+            if id(item) in places:
+                self.awaited[dictation] = places[id(item)], content_index
+
+    def learn(self, dictation: str, words: str) -> bool:
+        """Take the words of a dictation; whether they were waited for."""
+        place = self.awaited.pop(dictation, None)
+        if place is not None:
+            at, content_index = place
+            message = self._context[at]
+            assert isinstance(message, Message), "speech lies in messages alone"
+            self._context[at] = written(message, content_index, words)
+        return place is not None
+
     def write(self, delta: str) -> Iterator[ServerEvent]:
         """Take words of the message."""
+        delta = self._affordable(delta, self._words_room())
         if not delta:
             return
         message = yield from self._open_message()
         if message.kept is not None:
             return
         message.words.append(delta)
+        message.meter.push(delta)
         self._bursts += not self._in_burst
         self._in_burst = True
         if self._speaks:
@@ -176,13 +232,15 @@ class Response:
         """Take speech of the message."""
         message = yield from self._open_message()
         message.marks.extend(marks)
+        pcm = self._audible(pcm)
         if not pcm or message.kept is not None:
             return
+        if self.sounded_at is None:
+            self.sounded_at = self._out.now
         message.samples += len(pcm) // 2
         self._in_burst = False
         if self.conversation is not None:
-            rate_hz = self.frame.format.rate_hz
-            self.conversation.recordings.grow(message.item_id, 0, pcm, rate_hz)
+            self.conversation.recordings.grow(message.item_id, 0, pcm, self.frame.format)
         yield events.AudioDelta(
             event_id=self._id(), **self._at(message), audio=pcm, format=self.frame.format
         )
@@ -190,14 +248,24 @@ class Response:
     def call(self, index: int, name: str, arguments: str, final: bool) -> Iterator[ServerEvent]:
         """Take a piece of a function call."""
         draft = self._calls.get(index)
+        room = self._room
         if draft is None:
-            draft = CallDraft(self._mint("item_"), len(self._drafts), name, self._mint("call_"))
+            if room is not None:
+                room -= PER_CALL_OUTPUT + self._count(name)
+                if room < 0:
+                    self.cut_short = self._exhausted = True
+                    return
+            item_id, call_id = self._mint("item_"), self._mint("call_")
+            draft = CallDraft(item_id, len(self._drafts), name, call_id, self._count)
             self._calls[index] = draft
             yield from self._open(draft)
         if draft.closed:
             return
-        if arguments:
+        affordable = self._affordable(arguments, room)
+        self._exhausted = self._exhausted or affordable != arguments
+        if arguments := affordable:
             draft.arguments.append(arguments)
+            draft.meter.push(arguments)
             yield events.ArgumentsDelta(
                 event_id=self._id(),
                 response_id=self.id,
@@ -206,7 +274,7 @@ class Response:
                 call_id=draft.call_id,
                 delta=arguments,
             )
-        if final:
+        if final and not self._exhausted:
             yield from self._close(draft, "completed")
 
     def truncate(self, content_index: int, audio_end_ms: int) -> None:
@@ -235,6 +303,41 @@ class Response:
                 yield from self._close(draft, left)
         yield events.ResponseDone(event_id=self._id(), response=self._view(status, details))
 
+    # What of it may be said.
+
+    def _words_room(self) -> int | None:
+        """How many tokens of words may come."""
+        most, room = self.frame.request.max_output_tokens, self._room
+        if most is None or room is None:
+            return None
+        framing = 0 if self._message else (AUDIO_OUTPUT if self._speaks else TEXT_OUTPUT)
+        if self._speaks:
+            framing += 0 if self._in_burst else PER_BURST
+            room = min(room, most // WORDS_SHARE - self._output_tokens().text)
+        return max(0, room - framing)
+
+    def _affordable(self, text: str, room: int | None) -> str:
+        """As much of *text* as there is room for."""
+        if room is None:
+            return text
+        affordable = shortened(text, room, self._count)
+        if affordable != text:
+            self.cut_short = True
+            self._exhausted = self._exhausted or not self._speaks
+        return affordable
+
+    def _audible(self, pcm: bytes) -> bytes:
+        """As much of the sound as there is room for, to the sample."""
+        room, message = self._room, self._message
+        if room is None or message is None:
+            return pcm
+        per_token = ASSISTANT_AUDIO_MS * self.frame.format.rate_hz // 1000
+        begun = per_token - message.samples % per_token - 1  # of a token that is not full yet
+        audible = pcm[: 2 * (room * per_token + begun)]
+        if len(audible) < len(pcm):
+            self.cut_short = self._exhausted = True
+        return audible
+
     # How drafts open and close.
 
     @property
@@ -247,7 +350,7 @@ class Response:
 
     def _open_message(self) -> Generator[ServerEvent, None, MessageDraft]:
         if self._message is None:
-            self._message = MessageDraft(self._mint("item_"), len(self._drafts))
+            self._message = MessageDraft(self._mint("item_"), len(self._drafts), self._count)
             yield from self._open(self._message)
             yield events.PartAdded(event_id=self._id(), **self._at(self._message), kind=self._kind)
         return self._message
@@ -338,27 +441,28 @@ class Response:
             conversation_id=self.conversation.id if self.conversation else None,
             output_modality=request.output_modality,
             format=self.frame.format,
-            voice=request.voice,
+            voice=self.frame.voice,
             temperature=request.temperature,
             max_output_tokens=request.max_output_tokens,
             metadata=self.frame.metadata,
             output=tuple(item for _, item in sorted(self._done.items())),
             status_details=details,
-            usage=None if status == "in_progress" else self._usage(),
+            usage=None if status == "in_progress" else self.usage(status),
         )
 
-    def _usage(self) -> Usage:
-        text = sum(
-            self._count(call.name) + self._count("".join(call.arguments)) + PER_CALL_OUTPUT
-            for call in self._calls.values()
-        )
+    def _output_tokens(self) -> Tokens:
+        text = sum(call.meter.tokens + PER_CALL_OUTPUT for call in self._calls.values())
         audio = 0
         if self._message is not None:
             framing = AUDIO_OUTPUT + PER_BURST * self._bursts if self._speaks else TEXT_OUTPUT
-            text += self._count("".join(self._message.words)) + framing
+            text += self._message.meter.tokens + framing
             ms = self._message.samples * 1000 // self.frame.format.rate_hz
             audio = ms // ASSISTANT_AUDIO_MS
-        return Usage(input=self._input_tokens, output=Tokens(text, audio))
+        most = self.frame.request.max_output_tokens
+        if most is not None:
+            text = min(text, most)  # the framing may be more than there was room for
+            audio = min(audio, most - text)
+        return Tokens(text, audio)
 
     def _at(self, draft: MessageDraft) -> Place:
         return {

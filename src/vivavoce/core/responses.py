@@ -1,22 +1,23 @@
 """The responses under way, what they wait for, and what of them the listener has heard."""
 
-from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from vivavoce.core import commands, effects, events, signals
+from vivavoce.core.allowance import Allowances, Quota
+from vivavoce.core.context import Context, Head, Reading
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.effects import GenerationRequest
 from vivavoce.core.errors import Refusal
-from vivavoce.core.events import StatusDetails
+from vivavoce.core.events import StatusDetails, Tokens, Usage
 from vivavoce.core.items import FunctionCall, Item
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.playback import Playback, Playing
 from vivavoce.core.response import Frame, Response
-from vivavoce.core.settings import SessionSettings, kept
-from vivavoce.core.usage import CountTokens, of_input
+from vivavoce.core.settings import CustomVoice, SessionSettings, kept
+from vivavoce.core.usage import CountTokens
 
 Produced = (
     signals.TextProduced
@@ -31,16 +32,28 @@ class Rules(Struct, frozen=True):
     """What holds for a session besides its settings.
 
     *reads*: the recipe answers words, so speech is transcribed whether the client wants to see it
-    or not. *judges*: it can tell whether a turn sounds finished. *plays*: the server plays the audio and knows how much was heard. *voices*: those that
-    there are; empty means any.
+    or not. *logprobs*: it can tell how sure it is of each word. *judges*: it can tell whether a
+    turn sounds finished. *plays*: the server plays the audio and knows how much was heard.
+    *voices*: those that there are; empty means any. *strict*: what the hosted service refuses is
+    refused. *announces_conversation*: the client is told of its conversation at the beginning.
     """
 
     session_id: str
     max_seconds: int = 3600
+    strict: bool = False
+    announces_conversation: bool = False
     reads: bool = True
+    logprobs: bool = False
     judges: bool = False
     plays: bool = False
     voices: tuple[str, ...] = ()
+    quota: Quota = Quota()
+
+
+MAX_RUNNING = 64  # responses of one session at once
+OVER_BUDGET = StatusDetails(reason="max_output_tokens")
+# What a response waits for: the item, and the part of it, that each dictation writes down.
+Due = dict[str, tuple[Item, int]]
 
 
 class Responses:
@@ -50,19 +63,31 @@ class Responses:
         self, conversation: Conversation, rules: Rules, out: Outgoing, count: CountTokens
     ) -> None:
         self.begun = False  # whether there ever was any
-        self.spoke = False  # whether the conversation holds any speech of the assistant
+        self._voices: dict[str, str | CustomVoice] = {}  # of the speech in the conversation
         self._conversation = conversation
         self._rules = rules
         self._out = out
         self._count = count
         self._running: dict[str, Response] = {}
         self._playback = Playback()
+        self._context = Context(rules.quota.input_tokens, count)
+        self._allowances = Allowances(rules.quota)
 
     @property
     def active(self) -> Response | None:
         """The one that is writing to the conversation."""
         running = self._running.values()
         return next((each for each in running if each.conversation is not None), None)
+
+    @property
+    def heard_voice(self) -> str | CustomVoice | None:
+        """The voice of the assistant's speech in the conversation, if there is any."""
+        there = (each for each in reversed(self._voices) if self._conversation.find(each))
+        return next((self._voices[each] for each in there), None)
+
+    def is_output(self, item_id: str) -> bool:
+        """Whether that item belongs to what the running response has made."""
+        return self.active is not None and self.active.made(item_id)
 
     def maker_of(self, item_id: str) -> Response | None:
         """The one that makes that item of the conversation."""
@@ -78,12 +103,16 @@ class Responses:
 
     def check(self, command: commands.CreateResponse) -> None:
         """Refuse what cannot be responded to."""
-        active = None if command.cancel_previous else self.active
-        if command.conversation == "auto" and active is not None:
+        if self.blocks(command) and self.active is not None and not command.cancel_previous:
             raise Refusal(
                 "Conversation already has an active response in progress: "
-                f"{active.id}. Wait until the response is finished before creating a new one.",
+                f"{self.active.id}. Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
+            )
+        if len(self._running) >= MAX_RUNNING:
+            raise Refusal(
+                f"{MAX_RUNNING} responses are in progress. Wait until one of them is finished.",
+                code="rate_limit_exceeded",
             )
         for index, each in enumerate(command.input or ()):
             reference = isinstance(each, commands.ItemReference)
@@ -93,60 +122,84 @@ class Responses:
                     param=f"response.input[{index}].id",
                 )
 
-    def begin(
-        self, command: commands.CreateResponse, settings: SessionSettings, due: set[str]
-    ) -> None:
-        """Create a response; it is made once the words of the items in *due* are known."""
-        request = self._request(command, settings)
+    def blocks(self, command: commands.CreateResponse) -> bool:
+        """Whether the running response stands in the way of that one."""
+        return command.conversation == "auto" and self.active is not None
+
+    def begin(self, command: commands.CreateResponse, settings: SessionSettings, due: Due) -> None:
+        """Create a response; it is made once the words in *due* of what it answers are known.
+
+        One that cannot be made, since there is too much to read or too little allowance left, is
+        created all the same, and has failed.
+        """
+        voice = self._voice(command, settings)
+        request = _request(command, settings, voice)
+        try:
+            reading, refusal = self._read(command, settings, request), None
+        except Refusal as too_long:
+            reading, refusal = Reading((), Tokens()), too_long
+        request = msgspec.structs.replace(request, context=reading.items)
         audio_format = kept(command.format, settings.output.format)
         response = Response(
-            Frame(self._out.mint("resp_"), request, audio_format, command.metadata),
+            Frame(self._out.mint("resp_"), request, audio_format, voice, command.metadata),
             self._conversation if command.conversation == "auto" else None,
-            self._out.mint,
+            self._out,
             self._count,
-            self._input_tokens(request),
+            Usage(input=reading.tokens, cached=reading.cached),
         )
         self.begun = True
         self._running[response.id] = response
+        refusal = refusal or self._reserve(response, reading)
         self._out.say(response.begin())
+        self._tell_limits(begins=True)
+        if refusal is not None:
+            details = StatusDetails(error_code=refusal.code, error_message=refusal.message)
+            self._end(response, "failed", details)
+            return
         if self._rules.reads:
-            response.answers = frozenset(due.intersection(self._conversed(request.context)))
-            response.awaited = set(response.answers)
+            response.await_words(due)
         if not response.awaited:
             self._generate(response)
 
-    def _conversed(self, items: Iterable[Item]) -> Iterator[str]:
-        """The ids of those that are of the conversation; what a client lists may share an id."""
-        return (item.id for item in items if self._conversation.find(item.id) is item)
-
-    def _request(
+    def _voice(
         self, command: commands.CreateResponse, settings: SessionSettings
-    ) -> GenerationRequest:
-        transcription = settings.input.transcription
-        return GenerationRequest(
-            instructions=kept(command.instructions, settings.instructions),
-            context=self._context(command),
-            tools=kept(command.tools, settings.tools),
-            tool_choice=kept(command.tool_choice, settings.tool_choice),
-            parallel_tool_calls=kept(command.parallel_tool_calls, settings.parallel_tool_calls),
-            max_output_tokens=kept(command.max_output_tokens, settings.max_output_tokens),
-            temperature=kept(command.temperature, settings.temperature),
-            output_modality=kept(command.output_modality, settings.output_modality),
-            voice=kept(command.voice, settings.output.voice),
-            speed=settings.output.speed,
-            rate_hz=kept(command.format, settings.output.format).rate_hz,
-            language=transcription.language if transcription else None,
-        )
+    ) -> str | CustomVoice:
+        """Who speaks: as asked for, else who has spoken before, else as the settings say."""
+        if command.voice is not UNSET:
+            return command.voice
+        return settings.output.voice if self.heard_voice is None else self.heard_voice
 
-    def _context(self, command: commands.CreateResponse) -> tuple[Item, ...]:
-        """The turns to answer: the conversation, or exactly what was listed."""
-        if command.input is None:
-            listed: tuple[Item | None, ...] = tuple(
-                item for item in self._conversation.items if item.status != "in_progress"
+    def _reserve(self, response: Response, reading: Reading) -> Refusal | None:
+        says = response.frame.request.max_output_tokens
+        try:
+            self._allowances.reserve(response.id, reading.tokens.total, says, self._out.now)
+        except Refusal as refusal:
+            return refusal
+        return None
+
+    def _tell_limits(self, *, begins: bool) -> None:
+        limits = self._allowances.shown(self._out.now)
+        if limits:
+            self._out.tell(
+                events.RateLimitsUpdated(
+                    event_id=self._out.event_id(), begins=begins, rate_limits=limits
+                )
             )
-        else:
-            listed = tuple(map(self._resolve, command.input))
-        return tuple(item for item in (*listed, *map(self.named, command.extra)) if item)
+
+    def _read(
+        self,
+        command: commands.CreateResponse,
+        settings: SessionSettings,
+        request: GenerationRequest,
+    ) -> Reading:
+        """What of the items to answer is read; Refusal if they are too long."""
+        head = _head(request)
+        extra = tuple(map(self.named, command.extra))
+        if command.input is None:
+            items = tuple(i for i in self._conversation.items if i.status != "in_progress")
+            return self._context.of_conversation(head, items, settings.truncation, extra)
+        listed = tuple(item for item in map(self._resolve, command.input) if item)
+        return self._context.of_list(head, (*listed, *extra), settings.truncation)
 
     def _resolve(self, each: Item | commands.ItemReference) -> Item | None:
         if isinstance(each, commands.ItemReference):
@@ -157,31 +210,15 @@ class Responses:
         """The item with the ids that the client left to us."""
         return named(item, self._out.mint)
 
-    def _input_tokens(self, request: GenerationRequest) -> events.Tokens:
-        tools = " ".join(
-            f"{tool.name} {tool.description or ''} {tool.parameters or ''}"
-            for tool in request.tools
-        )
-        return of_input(request.instructions, tools, request.context, self._count)
-
     def _generate(self, response: Response) -> None:
         """Have it made, from the words as they are known by now."""
-        request = response.frame.request
-        context = tuple(
-            (item.id in response.answers and self._conversation.find(item.id)) or item
-            for item in request.context
-        )
-        self._out.do(
-            effects.Generate(response.id, msgspec.structs.replace(request, context=context))
-        )
+        self._out.do(effects.Generate(response.id, response.request))
 
-    def learn(self, item_id: str) -> None:
-        """The words of that item are known: go on with what waited for them."""
+    def learn(self, dictation: str, words: str) -> None:
+        """The words of that dictation are known: go on with what waited for them."""
         for response in list(self._running.values()):
-            if item_id in response.awaited:
-                response.awaited.discard(item_id)
-                if not response.awaited:
-                    self._generate(response)
+            if response.learn(dictation, words) and not response.awaited:
+                self._generate(response)
 
     def give_up(self, failure: signals.TranscriptFailed) -> list[Response]:
         """There will be no words of that item: what waited for them fails."""
@@ -209,20 +246,23 @@ class Responses:
                 self._out.say(
                     response.call(signal.index, signal.name, signal.arguments, signal.final)
                 )
-            case signals.GenerationFinished():
+            case signals.GenerationFinished() if not response.cut_short:
                 return self._end(response, "completed")
+            case signals.GenerationFinished():
+                return self._end(response, "incomplete", OVER_BUDGET)
             case signals.GenerationFailed(code=code, message=message):
                 details = StatusDetails(error_code=code, error_message=message)
                 return self._end(response, "failed", details)
         if response.over_budget:
             self._out.do(effects.StopGenerating(response.id))
-            return self._end(response, "incomplete", StatusDetails(reason="max_output_tokens"))
+            return self._end(response, "incomplete", OVER_BUDGET)
         return None
 
     def _note_sound(self, response: Response) -> None:
-        self.spoke = self.spoke or response.conversation is not None
         rate_hz = response.frame.format.rate_hz
         item_id = response.speech_id
+        if response.conversation is not None and item_id is not None:
+            self._voices[item_id] = response.frame.voice
         if self._rules.plays and item_id and self._playback.begin(response.id, item_id, rate_hz):
             self._out.tell(
                 events.OutputStarted(event_id=self._out.event_id(), response_id=response.id)
@@ -255,6 +295,8 @@ class Responses:
         del self._running[response.id]
         self._playback.conclude(response.id)
         self._out.say(response.end(status, details))
+        self._allowances.settle(response.id, response.usage(status).total, self._out.now)
+        self._tell_limits(begins=False)
         return response
 
     # Playing.
@@ -284,3 +326,33 @@ def named(item: Item, mint: Mint) -> Item:
     if isinstance(item, FunctionCall) and not item.call_id:
         item = msgspec.structs.replace(item, call_id=mint("call_"))
     return item
+
+
+def _request(
+    command: commands.CreateResponse, settings: SessionSettings, voice: str | CustomVoice
+) -> GenerationRequest:
+    """How a response is to be made, before it is known of what."""
+    transcription = settings.input.transcription
+    return GenerationRequest(
+        instructions=kept(command.instructions, settings.instructions),
+        context=(),
+        tools=kept(command.tools, settings.tools),
+        tool_choice=kept(command.tool_choice, settings.tool_choice),
+        parallel_tool_calls=kept(command.parallel_tool_calls, settings.parallel_tool_calls),
+        reasoning_effort=kept(command.reasoning_effort, settings.reasoning_effort),
+        max_output_tokens=kept(command.max_output_tokens, settings.max_output_tokens),
+        temperature=kept(command.temperature, settings.temperature),
+        output_modality=kept(command.output_modality, settings.output_modality),
+        voice=voice.id if isinstance(voice, CustomVoice) else voice,
+        speed=settings.output.speed,
+        rate_hz=kept(command.format, settings.output.format).rate_hz,
+        language=transcription.language if transcription else None,
+    )
+
+
+def _head(request: GenerationRequest) -> Head:
+    """What stands before the items."""
+    tools = (
+        f"{each.name} {each.description or ''} {each.parameters or ''}" for each in request.tools
+    )
+    return request.instructions, " ".join(tools)

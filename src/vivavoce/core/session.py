@@ -10,25 +10,40 @@ that reads needs the words first, so the response's `Generate` waits for `Transc
 the engines make of it comes back as signals and goes through `Response` to the client.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
 from msgspec import UNSET
 
 from vivavoce.core import commands, effects, events, signals
-from vivavoce.core.captions import Captions
+from vivavoce.core.captions import Captions, Followed
 from vivavoce.core.conversation import Conversation, duplicate
 from vivavoce.core.ear import Began, Ear, SpokenAudio, TranscriptEnd
 from vivavoce.core.effects import Origin, Output
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import FunctionCallOutput, InputAudio, Item, Message, OutputAudio
+from vivavoce.core.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputAudio,
+    Item,
+    Message,
+    OutputAudio,
+    measured,
+    unwritten,
+    written,
+)
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.response import Response
-from vivavoce.core.responses import Responses, Rules, named
-from vivavoce.core.settings import AudioFormat, ServerVad, SessionSettings, merge
+from vivavoce.core.responses import Due, Responses, Rules, named
+from vivavoce.core.settings import AudioFormat, CustomVoice, SessionSettings, merge
+from vivavoce.core.silence import Silence
 from vivavoce.core.usage import CountTokens, estimate
 
 Input = commands.AnyCommand | Refusal | signals.Signal
+
+MAX_DICTATIONS = 256  # recordings whose words are due
+MAX_WAITING = 8  # responses that wait for the one before them
 
 
 class Session:
@@ -39,13 +54,15 @@ class Session:
     ) -> None:
         self.settings = settings
         self.rules = rules
+        self._opening = settings
         self._count = count
         self._out = Outgoing(mint)
-        self._now = 0.0
         self._over = False
         self._expires: float | None = None
         self._expires_at = 0
-        self._idle_at: float | None = None
+        self._silence = Silence()
+        self._dictated: dict[str, tuple[str, int]] = {}  # what a dictation writes down, if several
+        self._waiting: list[tuple[commands.CreateResponse, Origin | None]] = []
         self._conversation = Conversation(mint("conv_"))
         self._responses = Responses(self._conversation, rules, self._out, count)
         self._ear = Ear(settings.input, transcribes=rules.reads, judges=rules.judges)
@@ -55,32 +72,41 @@ class Session:
 
     def receive(self, said: Input, now: float, origin: Origin | None = None) -> list[Output]:
         """Take one input at time *now* and return everything that follows from it, in order."""
-        self._now = now
+        self._out.now = now
         if self._over:
             return []
+        self._attempt(said, origin)
+        self._go_on()
+        return self._out.drain()
+
+    def _attempt(self, said: Input, origin: Origin | None) -> None:
         try:
             self._take(said, origin)
         except Refusal as refusal:
             event_id = said.event_id if isinstance(said, commands.Command) else refusal.event_id
             self._tell_error(refusal.of(event_id), origin)
-        return self._out.drain()
+
+    def _go_on(self) -> None:
+        """Take what waited for the response before it to end."""
+        while self._waiting and self._responses.active is None:
+            self._attempt(*self._waiting.pop(0))
 
     def tick(self, now: float) -> list[Output]:
         """Do what is due by the clock."""
-        self._now = now
+        self._out.now = now
         if self._over:
             return []
         if self._expires is not None and now >= self._expires:
             self._expire()
-        elif self._idle_at is not None and now >= self._idle_at:
-            self._idle_at = None
+        elif self._silence.due_at is not None and now >= self._silence.due_at:
+            self._silence.due_at, self._silence.overdue = None, True
             self._address_silence()
         return self._out.drain()
 
     @property
     def deadline(self) -> float | None:
         """When it next wants a tick."""
-        times = [time for time in (self._expires, self._idle_at) if time is not None]
+        times = [time for time in (self._expires, self._silence.due_at) if time is not None]
         return min(times) if times and not self._over else None
 
     @property
@@ -118,7 +144,7 @@ class Session:
             case commands.DeleteItem(item_id=item_id):
                 self._delete(item_id)
             case commands.CreateResponse():
-                self._create_response(command)
+                self._create_response(command, origin)
             case commands.CancelResponse(response_id=response_id):
                 self._cancel(response_id)
             case _:
@@ -148,26 +174,37 @@ class Session:
     # The session itself.
 
     def _connect(self, wall_time: float) -> None:
-        self._expires = self._now + self.rules.max_seconds
+        self._expires = self._out.now + self.rules.max_seconds
         self._expires_at = int(wall_time) + self.rules.max_seconds
         self._out.tell(events.SessionCreated(event_id=self._out.event_id(), session=self._view()))
+        if self.rules.announces_conversation:
+            self._out.tell(
+                events.ConversationCreated(
+                    event_id=self._out.event_id(), conversation_id=self._conversation.id
+                )
+            )
 
     def _view(self) -> events.SessionView:
         return events.SessionView(self.rules.session_id, self.settings, self._expires_at)
 
     def _update(self, command: commands.UpdateSession) -> None:
-        settings = merge(self.settings, command.update)
+        settings = merge(self.settings, command.update, self._opening)
         if command.as_transcription:
             settings = msgspec.structs.replace(settings, type="transcription")
-        if settings.type != self.settings.type and self._responses.begun:
+        if settings.type != self.settings.type:
+            self._check_type(settings.type, command)
+        if settings.include and not self.rules.logprobs:
             raise Refusal(
-                "Cannot change the type of a session that has responded.", param="session.type"
+                f"Invalid value: '{settings.include[0]}'. The engine that transcribes here has no "
+                "log probabilities; leave 'include' away.",
+                param="session.include",
             )
-        self._check_voice(settings.output.voice, "session.audio.output.voice")
+        if command.update.output.voice is not UNSET:
+            self._check_voice(settings.output.voice, "session.audio.output.voice")
         self.settings = settings
         self._drop_transcript(self._ear.follow(settings.input))
         if self._idle_ms is None:
-            self._idle_at = None
+            self._silence.end()
         self._out.tell(
             events.SessionUpdated(
                 event_id=self._out.event_id(),
@@ -176,13 +213,30 @@ class Session:
             )
         )
 
-    def _check_voice(self, voice: str, param: str) -> None:
-        if voice == self.settings.output.voice:
+    def _check_type(self, kind: str, command: commands.UpdateSession) -> None:
+        """A session may turn to transcription before it has responded, and to nothing else."""
+        if kind == "realtime":
+            raise Refusal("A transcription session stays one.", param="session.type")
+        if self._responses.begun:
+            raise Refusal(
+                "Cannot change the type of a session that has responded.", param="session.type"
+            )
+        if self.rules.strict and command.as_transcription:
+            raise Refusal(
+                "Invalid value: 'transcription_session.update'. This is not a transcription "
+                "session: connect with intent=transcription.",
+                param="type",
+            )
+
+    def _check_voice(self, voice: str | CustomVoice, param: str) -> None:
+        """Refuse a voice that does not exist, or another than the one that was heard."""
+        heard = self._responses.heard_voice
+        if voice == (self.settings.output.voice if heard is None else heard):
             return
-        if self.rules.voices and voice not in self.rules.voices:
+        if self.rules.voices and isinstance(voice, str) and voice not in self.rules.voices:
             listed = ", ".join(f"'{name}'" for name in self.rules.voices)
             raise Refusal(f"Invalid value: '{voice}'. Supported values are: {listed}.", param=param)
-        if self._responses.spoke:
+        if heard is not None:
             raise Refusal(
                 "Cannot update a conversation's voice if assistant audio is present.",
                 code="cannot_update_voice",
@@ -216,9 +270,11 @@ class Session:
                     self._out.do(boundary)
                 case SpokenAudio():
                     self._end_turn(boundary)
+        if self._silence.overdue:
+            self._address_silence()
 
     def _begin_turn(self, began: Began) -> None:
-        self._idle_at = None
+        self._silence.end()
         self._out.tell(
             events.SpeechStarted(
                 event_id=self._out.event_id(),
@@ -255,7 +311,7 @@ class Session:
 
     def _commit(self, spoken: SpokenAudio) -> None:
         """Make an item of what was said, and ask for its words."""
-        part = InputAudio(len(spoken.pcm) // 2, spoken.rate_hz)
+        part = InputAudio(len(spoken.pcm) // 2, spoken.format.rate_hz)
         self._out.tell(
             events.AudioCommitted(
                 event_id=self._out.event_id(),
@@ -264,10 +320,12 @@ class Session:
             )
         )
         self._join(Message(spoken.item_id, "user", (part,)))
-        self._conversation.recordings.grow(spoken.item_id, 0, spoken.pcm, spoken.rate_hz)
+        self._conversation.recordings.grow(spoken.item_id, 0, spoken.pcm, spoken.format)
         self._out.do(*spoken.effects)
         if self._reads_along or self._captions.follows(spoken.item_id):
-            self._captions.follow(spoken.item_id)
+            self._follow(spoken.item_id, spoken.item_id, 0)
+            if self._reads_along:
+                self._captions.bill(spoken.item_id, self.settings.input.transcription)
         else:
             self._captions.drop(spoken.item_id)
 
@@ -322,33 +380,36 @@ class Session:
         # Clients of a spoken conversation want to know an item before they read its words.
         live = self.settings.type == "transcription" and self._reads_along
         if live or self._captions.follows(item_id):
-            self._captions.follow(item_id)
+            self._follow(item_id, item_id, 0)
+
+    def _follow(self, dictation: str, item_id: str, content_index: int) -> None:
+        asked = self.settings.input.transcription
+        self._captions.follow(dictation, Followed(item_id, content_index, asked))
 
     def _end_transcript(self, ended: TranscriptEnd) -> None:
         length_ms = self._ear.settle(ended)
         if length_ms is None:
             return
+        place = self._dictated.pop(ended.item_id, (ended.item_id, 0))
         if isinstance(ended, signals.TranscriptFailed):
             self._captions.fail(ended)
             for response in self._responses.give_up(ended):
                 self._await_silence(response)
         else:
-            self._learn_words(ended)
-            self._captions.finish(ended, length_ms, self.settings.input.transcription)
-            self._responses.learn(ended.item_id)
+            ended = msgspec.structs.replace(ended, transcript=ended.transcript.strip())
+            self._learn_words(*place, ended.transcript)
+            self._captions.finish(ended, length_ms)
+            self._responses.learn(ended.item_id, ended.transcript)
 
     def _end_early_transcript(self, spoken: SpokenAudio) -> None:
         """Take the words that were all there before the item was."""
         if spoken.ended is not None:
             self._end_transcript(spoken.ended)
 
-    def _learn_words(self, finished: signals.TranscriptFinished) -> None:
-        item = self._conversation.find(finished.item_id)
-        index = _unwritten(item)
-        if isinstance(item, Message) and index is not None:
-            content = list(item.content)
-            content[index] = msgspec.structs.replace(content[index], transcript=finished.transcript)
-            self._conversation.replace(msgspec.structs.replace(item, content=tuple(content)))
+    def _learn_words(self, item_id: str, content_index: int, words: str) -> None:
+        item = self._conversation.find(item_id)
+        if isinstance(item, Message) and content_index in unwritten(item):
+            self._conversation.replace(written(item, content_index, words))
 
     # Items.
 
@@ -364,30 +425,55 @@ class Session:
 
     def _create_item(self, command: commands.CreateItem) -> None:
         item = named(command.item, self._out.mint)
-        if self._ear.reserves(item.id):
+        self._check_item(item, command)
+        self._add_item(item, command)
+
+    def _check_item(
+        self, item: Item, command: commands.CreateItem, beside: Sequence[Item] = ()
+    ) -> None:
+        """Refuse an item that cannot join the conversation, with those *beside* it in it."""
+        if self._ear.reserves(item.id) or item.id in (other.id for other in beside):
             raise duplicate(item.id)
         self._conversation.check_place(item.id, command.previous_item_id)
         self._conversation.check_room(item)
-        if isinstance(item, FunctionCallOutput) and not self._conversation.has_call(item.call_id):
+        if isinstance(item, FunctionCallOutput):
+            made = (other for other in beside if isinstance(other, FunctionCall))
+            called = any(other.call_id == item.call_id for other in made)
+            if not called and not self._conversation.has_call(item.call_id):
+                raise Refusal(
+                    f"Tool call ID '{item.call_id}' not found in conversation.",
+                    code="invalid_tool_call_id",
+                )
+        if command.audio and len(self._ear.due) + len(command.audio) > MAX_DICTATIONS:
             raise Refusal(
-                f"Tool call ID '{item.call_id}' not found in conversation.",
-                code="invalid_tool_call_id",
+                f"More than {MAX_DICTATIONS} recordings wait to be transcribed. Please try again "
+                "when some of them are.",
+                code="rate_limit_exceeded",
             )
-        rate_hz = self.settings.input.format.rate_hz
+
+    def _add_item(self, item: Item, command: commands.CreateItem) -> None:
         audio = {each.content_index: _whole_samples(each.audio) for each in command.audio}
-        item = _measured(item, audio, rate_hz)
+        audio_format = self.settings.input.format
+        item = measured(item, audio, audio_format.rate_hz)
+        keys = self._dictations(item, audio)
         self._join(item, command.previous_item_id)
         for index, pcm in audio.items():
-            self._conversation.recordings.grow(item.id, index, pcm, rate_hz)
-        self._dictate(item, audio, rate_hz)
-
-    def _dictate(self, item: Item, audio: dict[int, bytes], rate_hz: int) -> None:
-        """Ask for the words of audio that came inside an item, unless they came too."""
-        index = _unwritten(item)
-        if index in audio:
-            self._out.do(*self._ear.dictate(item.id, audio[index], rate_hz))
+            self._conversation.recordings.grow(item.id, index, pcm, audio_format)
+        for key, index in keys.items():
+            self._dictated[key] = (item.id, index)
+            self._out.do(*self._ear.dictate(key, audio[index], audio_format.rate_hz))
             if self._reads_along:
-                self._captions.follow(item.id, index)
+                self._follow(key, item.id, index)
+
+    def _dictations(self, item: Item, audio: dict[int, bytes]) -> dict[str, int]:
+        """The parts of an item to write down, by the id of the dictation: the item's for the first.
+
+        Audio that came with its words is not written down again.
+        """
+        if not self._ear.wants_words:
+            return {}
+        parts = [index for index in unwritten(item) if index in audio]
+        return {self._out.mint("item_") if nth else item.id: at for nth, at in enumerate(parts)}
 
     def _retrieve(self, item_id: str, origin: Origin | None) -> None:
         item = self._responses.item(item_id)
@@ -397,8 +483,8 @@ class Session:
                 code="item_retrieve_invalid_item_id",
             )
         audio = tuple(
-            events.RetrievedAudio(index, pcm, rate_hz)
-            for index, pcm, rate_hz in self._conversation.recordings.of(item_id)
+            events.RetrievedAudio(index, pcm, audio_format)
+            for index, pcm, audio_format in self._conversation.recordings.of(item_id)
         )
         self._out.tell(
             events.ItemRetrieved(event_id=self._out.event_id(), item=item, audio=audio), to=origin
@@ -412,6 +498,8 @@ class Session:
             self._conversation.truncate(
                 command.item_id, command.content_index, command.audio_end_ms
             )
+        if self._idle_ms is not None:
+            self._silence.cut_short(self._idle_ms, self._out.now)
         self._out.tell(
             events.ItemTruncated(
                 event_id=self._out.event_id(),
@@ -422,7 +510,7 @@ class Session:
         )
 
     def _delete(self, item_id: str) -> None:
-        if self._responses.maker_of(item_id) is not None:
+        if self._responses.is_output(item_id):
             raise Refusal(
                 f"Error deleting item: the item with id '{item_id}' is still being generated. "
                 "Cancel its response first.",
@@ -433,17 +521,34 @@ class Session:
 
     # Responses.
 
-    def _create_response(self, command: commands.CreateResponse) -> None:
+    def _create_response(self, command: commands.CreateResponse, origin: Origin | None) -> None:
         if self.settings.type == "transcription":
             raise Refusal("A transcription session makes no responses.", param="type")
+        if command.cancel_previous is False and self._responses.blocks(command):
+            self._wait(command, origin)
+            return
         self._responses.check(command)
         if command.voice is not UNSET:
             self._check_voice(command.voice, "response.audio.output.voice")
+        appended: list[Item] = []
+        for each in command.append:
+            appended.append(named(each.item, self._out.mint))
+            self._check_item(appended[-1], each, appended[:-1])
         if command.cancel_previous and self._responses.active is not None:
             self._responses.stop(self._responses.active, "client_cancelled")
-        if command.commit and self._ear.committable:
+        if command.commit and self._ear.has_said:
             self._commit_by_hand()
+        for item, each in zip(appended, command.append, strict=True):
+            self._add_item(item, each)
         self._respond(command)
+
+    def _wait(self, command: commands.CreateResponse, origin: Origin | None) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise Refusal(
+                f"{MAX_WAITING} responses wait for the one before them already.",
+                code="conversation_already_has_active_response",
+            )
+        self._waiting.append((command, origin))
 
     def _cancel(self, response_id: str | None) -> None:
         if self.settings.type == "transcription":
@@ -452,63 +557,77 @@ class Session:
 
     def _respond(self, command: commands.CreateResponse) -> None:
         if command.conversation == "auto":
-            self._idle_at = None
-        self._responses.begin(command, self.settings, self._ear.due)
+            self._silence.end()
+        due = {
+            key: (item, index)
+            for key in self._ear.due
+            for item_id, index in (self._dictated.get(key, (key, 0)),)
+            if (item := self._conversation.find(item_id)) is not None
+        }
+        command, dictated = self._dictate_listed(command)
+        self._responses.begin(command, self.settings, due | dictated)
+
+    def _dictate_listed(
+        self, command: commands.CreateResponse
+    ) -> tuple[commands.CreateResponse, Due]:
+        """Have the audio written down that came inside the response's own input."""
+        rate_hz = self.settings.input.format.rate_hz
+        audio: dict[int, dict[int, bytes]] = {}
+        for each in command.audio:
+            audio.setdefault(each.index, {})[each.content_index] = _whole_samples(each.audio)
+        listed = list(command.input or ())
+        due: Due = {}
+        for at, parts in audio.items():
+            item = listed[at]
+            if isinstance(item, commands.ItemReference):
+                continue
+            listed[at] = item = measured(named(item, self._out.mint), parts, rate_hz)
+            for index in unwritten(item) if self.rules.reads else ():
+                if index in parts:
+                    key = self._out.mint("item_")
+                    due[key] = (item, index)
+                    self._out.do(*self._ear.dictate(key, parts[index], rate_hz))
+        if not audio:
+            return command, due
+        return msgspec.structs.replace(command, input=tuple(listed), audio=()), due
 
     # Silence.
 
     @property
     def _idle_ms(self) -> int | None:
-        detection = self.settings.input.turn_detection
-        return detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
+        return self._silence.timeout_ms(self.settings.input.turn_detection)
 
     def _await_silence(self, ended: Response | None) -> None:
         """After a response, give the user until the timeout behind its last word to speak."""
         if ended is None or ended.conversation is None or self._idle_ms is None:
             return
         if not self._ear.speaking:
-            playing_s = ended.samples / ended.frame.format.rate_hz
-            self._idle_at = self._now + playing_s + self._idle_ms / 1000
+            self._silence.begin(ended, self._idle_ms, self._out.now)
 
     def _address_silence(self) -> None:
-        """Nobody spoke for too long: let the assistant say something about it."""
-        if self._ear.speaking or not self._ear.committable or self._idle_ms is None:
+        """Nobody spoke for too long: let the assistant say something about it.
+
+        Without any audio of that silence there is nothing to commit yet.
+        """
+        idle_ms = self._idle_ms
+        if self._ear.speaking or idle_ms is None:
             return
-        end_ms, committed_ms = self._ear.clock_ms, self._ear.committed_ms
-        spoken = self._ear.commit(self._out.mint)
+        spoken = self._ear.take_silence(idle_ms, self._out.mint)
+        if spoken is None:
+            return
+        self._silence.end()
         self._out.tell(
             events.TimeoutTriggered(
                 event_id=self._out.event_id(),
                 item_id=spoken.item_id,
-                audio_start_ms=max(committed_ms, end_ms - self._idle_ms),
-                audio_end_ms=end_ms,
+                audio_start_ms=spoken.start_ms,
+                audio_end_ms=spoken.end_ms,
             )
         )
         self._commit(spoken)
         self._answer_turn()
+        self._end_early_transcript(spoken)
 
 
 def _whole_samples(pcm: bytes) -> bytes:
     return pcm[: len(pcm) // 2 * 2]
-
-
-def _measured(item: Item, audio: dict[int, bytes], rate_hz: int) -> Item:
-    """The item with the length of the audio that came inside it."""
-    if not isinstance(item, Message):
-        return item
-    content = tuple(
-        InputAudio(len(audio[index]) // 2, rate_hz, part.transcript)
-        if isinstance(part, InputAudio) and index in audio
-        else part
-        for index, part in enumerate(item.content)
-    )
-    return msgspec.structs.replace(item, content=content)
-
-
-def _unwritten(item: Item | None) -> int | None:
-    """Where in an item speech lies whose words nobody has written down."""
-    content = item.content if isinstance(item, Message) else ()
-    for index, part in enumerate(content):
-        if isinstance(part, InputAudio) and part.transcript is None:
-            return index
-    return None

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from vivavoce.core.errors import Refusal
 
 Modality = Literal["audio", "text"]
+Effort = Literal["minimal", "low", "medium", "high", "xhigh"]
 Json = Mapping[str, object]  # a tool's own schema, a prompt's variables: carried, never read here
 Value = TypeVar("Value")
 
@@ -79,11 +80,17 @@ class AudioInput(Struct, frozen=True):
     turn_detection: TurnDetection | None = ServerVad()
 
 
+class CustomVoice(Struct, frozen=True):
+    """A voice of the client's own, by its id."""
+
+    id: str
+
+
 class AudioOutput(Struct, frozen=True):
     """Everything about the audio that goes out."""
 
     format: AudioFormat = AudioFormat()
-    voice: str = "alloy"
+    voice: str | CustomVoice = "alloy"
     speed: float = 1.0
 
 
@@ -129,9 +136,17 @@ class SessionSettings(Struct, frozen=True):
     truncation: Truncation = "auto"
     prompt: Json | None = None
     include: tuple[str, ...] | None = None
+    reasoning_effort: Effort | None = None
     parallel_tool_calls: bool | None = None
     input: AudioInput = AudioInput()
     output: AudioOutput = AudioOutput()
+
+
+class DetectionUpdate(Struct, frozen=True):
+    """A turn detection with the keys that were sent; the others are as the session began."""
+
+    kind: type[TurnDetection]
+    sent: Mapping[str, object] = {}
 
 
 class AudioInputUpdate(Struct, frozen=True):
@@ -140,23 +155,26 @@ class AudioInputUpdate(Struct, frozen=True):
     format: AudioFormat | UnsetType = UNSET
     transcription: Transcription | UnsetType | None = UNSET
     noise_reduction: NoiseReduction | UnsetType | None = UNSET
-    turn_detection: TurnDetection | UnsetType | None = UNSET
+    turn_detection: TurnDetection | DetectionUpdate | UnsetType | None = UNSET
 
 
 class AudioOutputUpdate(Struct, frozen=True):
     """The keys of `audio.output` that an update named."""
 
     format: AudioFormat | UnsetType = UNSET
-    voice: str | UnsetType = UNSET
+    voice: str | CustomVoice | UnsetType = UNSET
     speed: float | UnsetType = UNSET
 
 
 class SessionUpdate(Struct, frozen=True):
-    """A partial update: absent keeps what was, null is a value."""
+    """A partial update: absent keeps what was, null is a value.
+
+    `instructions` None bring back those that the session began with.
+    """
 
     type: Literal["realtime", "transcription"] | UnsetType = UNSET
     output_modality: Modality | UnsetType = UNSET
-    instructions: str | UnsetType = UNSET
+    instructions: str | UnsetType | None = UNSET
     tools: tuple[FunctionTool, ...] | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
     max_output_tokens: int | UnsetType | None = UNSET
@@ -165,14 +183,26 @@ class SessionUpdate(Struct, frozen=True):
     truncation: Truncation | UnsetType = UNSET
     prompt: Json | UnsetType | None = UNSET
     include: tuple[str, ...] | UnsetType | None = UNSET
+    reasoning_effort: Effort | UnsetType | None = UNSET
     parallel_tool_calls: bool | UnsetType | None = UNSET
     input: AudioInputUpdate = AudioInputUpdate()
     output: AudioOutputUpdate = AudioOutputUpdate()
 
 
-def merge(settings: SessionSettings, update: SessionUpdate) -> SessionSettings:
-    """Apply *update* wholly. The objects below `audio.input` and `audio.output` are replaced."""
+def merge(
+    settings: SessionSettings, update: SessionUpdate, opening: SessionSettings | None = None
+) -> SessionSettings:
+    """Apply *update* wholly. The objects below `audio.input` and `audio.output` are replaced.
+
+    *opening* is what the session began with, and the default of what can have one.
+    """
+    opening = opening or settings
     changed = _named(update, besides=("input", "output"))
+    if changed.get("instructions", "") is None:
+        changed["instructions"] = opening.instructions
+    heard = _named(update.input)
+    if isinstance(detection := heard.get("turn_detection"), DetectionUpdate):
+        heard["turn_detection"] = _completed(detection, opening.input.turn_detection)
     if (
         settings.tracing is not None
         and changed.get("tracing", settings.tracing) != settings.tracing
@@ -181,9 +211,16 @@ def merge(settings: SessionSettings, update: SessionUpdate) -> SessionSettings:
     return msgspec.structs.replace(
         settings,
         **changed,
-        input=msgspec.structs.replace(settings.input, **_named(update.input)),
+        input=msgspec.structs.replace(settings.input, **heard),
         output=msgspec.structs.replace(settings.output, **_named(update.output)),
     )
+
+
+def _completed(update: DetectionUpdate, default: TurnDetection | None) -> TurnDetection:
+    """A turn detection whose missing keys are the default's, if that is of its kind."""
+    if isinstance(default, update.kind):
+        return msgspec.structs.replace(default, **update.sent)
+    return update.kind(**update.sent)  # type: ignore[arg-type]  # read by the dialects
 
 
 def _named(update: Struct, besides: tuple[str, ...] = ()) -> dict[str, object]:

@@ -4,6 +4,8 @@ Text is estimated, at one token for four characters and at least one a word; aud
 framing of messages costs what it was seen to cost at the hosted service.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
 from vivavoce.core.events import Tokens
@@ -20,6 +22,7 @@ from vivavoce.core.items import (
 
 CountTokens = Callable[[str], int]
 
+WORD = re.compile(r"\s*\S+")
 PER_ITEM = 2
 PER_AUDIO_ITEM = 6
 PER_CALL_OUTPUT = 8
@@ -27,6 +30,7 @@ TEXT_OUTPUT = 2
 AUDIO_OUTPUT = 4
 PER_BURST = 2
 USER_AUDIO_MS = 100
+STRETCH_CHARACTERS = 400  # of a growing text: beyond it, what was counted is not counted again
 ASSISTANT_AUDIO_MS = 50
 
 
@@ -59,10 +63,37 @@ def _of_message(content: Iterable[Part], count: CountTokens) -> Tokens:
     return Tokens(text, audio)
 
 
-def of_input(instructions: str, tools: str, items: Iterable[Item], count: CountTokens) -> Tokens:
-    """What a response's whole context costs."""
-    text = count(instructions) + PER_ITEM + count(tools) if instructions or tools else 0
-    audio = 0
-    for cost in (of_item(item, count) for item in items):
-        text, audio = text + cost.text, audio + cost.audio
-    return Tokens(text, audio)
+def of_head(instructions: str, tools: str, count: CountTokens) -> Tokens:
+    """What stands before all items costs."""
+    return Tokens(count(instructions) + PER_ITEM + count(tools) if instructions or tools else 0)
+
+
+def shortened(text: str, tokens: int, count: CountTokens) -> str:
+    """The longest beginning of *text*, in whole words, that is no more than so many tokens."""
+    if tokens >= len(text) or count(text) <= tokens:
+        return text
+    ends = [0, *(word.end() for word in WORD.finditer(text))]
+    return text[: ends[bisect_right(ends, tokens, key=lambda end: count(text[:end])) - 1]]
+
+
+class Meter:
+    """Counts the tokens of a text that grows, each stretch of it once."""
+
+    def __init__(self, count: CountTokens) -> None:
+        self._count = count
+        self._counted = 0
+        self._newest = ""
+        self._of_newest = 0
+
+    def push(self, text: str) -> None:
+        """There is more of it."""
+        self._newest += text
+        if len(self._newest) > STRETCH_CHARACTERS and (end := self._newest.rfind(" ")) > 0:
+            self._counted += self._count(self._newest[:end])
+            self._newest = self._newest[end:]
+        self._of_newest = self._count(self._newest)
+
+    @property
+    def tokens(self) -> int:
+        """How many there are by now."""
+        return self._counted + self._of_newest

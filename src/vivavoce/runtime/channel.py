@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from vivavoce.audio.pcm import Pcm
+from vivavoce.core.allowance import Quota
 from vivavoce.core.commands import AnyCommand
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent
@@ -59,11 +60,18 @@ class Live(Protocol):
 
 
 class Opening(Struct, frozen=True):
-    """What is known of a session before its first event. *max_seconds* is its longest life."""
+    """What is known of a session before its first event.
+
+    *max_seconds* is its longest life. *strict*: what the hosted service refuses is refused.
+    *announces_conversation*: `conversation.created` follows `session.created`.
+    """
 
     session_id: str
     settings: SessionSettings
     max_seconds: int = 3600
+    quota: Quota = Quota()
+    strict: bool = False
+    announces_conversation: bool = False
 
 
 class Backend(Protocol):

@@ -332,8 +332,11 @@ class Runners:
         rules = Rules(
             opening.session_id,
             opening.max_seconds,
+            strict=opening.strict,
+            announces_conversation=opening.announces_conversation,
             judges=self._recipe.judge is not None,
             voices=self._voices,
+            quota=opening.quota,
         )
         session = Session(opening.settings, self._mint, rules)
         async with anyio.create_task_group() as tasks:

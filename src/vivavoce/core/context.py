@@ -1,0 +1,195 @@
+"""What a response is given to read: as much of the conversation as fits (usage, sections 4 and 7).
+
+What was left out once stays out, though the client still sees it: a conversation whose beginning
+came and went would be another one each time, and nothing of it could be cached. A response that has
+an input of its own leaves the conversation as it is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from vivavoce.core.errors import Refusal
+from vivavoce.core.events import Tokens
+from vivavoce.core.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputAudio,
+    InputImage,
+    Item,
+    Message,
+    Part,
+    words_of,
+)
+from vivavoce.core.settings import RetentionRatio, Truncation
+from vivavoce.core.usage import CountTokens, of_head, of_item
+
+CACHED_STEP = 64  # cached tokens are reported in whole steps
+
+Head = tuple[str, str]  # instructions, and the tools as text
+Piece = tuple[int, Tokens]  # what a stretch of the input holds, as a number, and what it costs
+
+
+class Reading(Struct, frozen=True):
+    """The items that fit, what all of the input costs, and how much of it was read before."""
+
+    items: tuple[Item, ...]
+    tokens: Tokens
+    cached: Tokens = Tokens()
+
+
+class Context:
+    """How much a model reads, what it no longer does, and what it has read."""
+
+    def __init__(self, limit: int, count: CountTokens) -> None:
+        self._limit = limit
+        self._count = count
+        self._costs: dict[str, tuple[Item, Tokens]] = {}
+        self._left_out: frozenset[str] = frozenset()
+        self._read: dict[bool, tuple[Piece, ...]] = {}  # last, in and out of the conversation
+
+    def of_conversation(
+        self, head: Head, items: Sequence[Item], truncation: Truncation, extra: Sequence[Item] = ()
+    ) -> Reading:
+        """What is read of the conversation's *items*, and all of *extra*, which is not part of it."""
+        self._costs = {item.id: self._priced(item) for item in items}
+        remembered = [item for item in items if item.id not in self._left_out]
+        reading = self.of_list(head, (*remembered, *extra), truncation, of_conversation=True)
+        fitting = {item.id for item in reading.items}
+        self._left_out = frozenset(item.id for item in items if item.id not in fitting)
+        return reading
+
+    def of_list(
+        self,
+        head: Head,
+        items: Sequence[Item],
+        truncation: Truncation,
+        *,
+        of_conversation: bool = False,
+    ) -> Reading:
+        """What is read of *items*, behind the instructions and tools in *head*.
+
+        Refusal if they are too long and nothing may be left out, or not enough.
+        """
+        first = of_head(*head, self._count)
+        costs = [self._priced(item)[1] for item in items]
+        fitting = list(self._fitting(first, items, costs, truncation))
+        pieces = (
+            (hash(head), first),
+            *((_fingerprint(items[at]), costs[at]) for at in fitting),
+        )
+        earlier = self._read.values()
+        cached = max((_shared(pieces, each) for each in earlier), key=_total, default=Tokens())
+        self._read[of_conversation] = pieces
+        return Reading(
+            tuple(items[at] for at in fitting), _sum(piece[1] for piece in pieces), cached
+        )
+
+    def _priced(self, item: Item) -> tuple[Item, Tokens]:
+        """An item and what it costs, which is worked out once for each state of it."""
+        known = self._costs.get(item.id)
+        return (
+            known if known is not None and known[0] is item else (item, of_item(item, self._count))
+        )
+
+    def _fitting(
+        self, head: Tokens, items: Sequence[Item], costs: Sequence[Tokens], truncation: Truncation
+    ) -> Iterable[int]:
+        """Which of *items* are read, by their places."""
+        room = self._limit - head.total
+        total = sum(cost.total for cost in costs)
+        most, left = room, room
+        if isinstance(truncation, RetentionRatio):
+            most = min(room, truncation.post_instructions or room)
+            left = int(most * truncation.retention_ratio)
+        if total <= most:
+            return range(len(items))
+        kept = _newest(items)
+        dropped: set[int] = set()
+        for at in range(len(items)) if truncation != "disabled" else ():
+            if total <= left:
+                break
+            for each in () if at in kept or at in dropped else _together(items, at):
+                dropped.add(each)
+                total -= costs[each].total
+        if total > room:
+            raise _too_long(head.total + total, self._limit, truncation)
+        return (at for at in range(len(items)) if at not in dropped)
+
+
+def _newest(items: Sequence[Item]) -> set[int]:
+    """The places of what is answered: the last item, and the call whose output it is."""
+    return set(_together(items, len(items) - 1)) if items else set()
+
+
+def _together(items: Sequence[Item], at: int) -> Iterator[int]:
+    """The places of an item and of what makes no sense without it: a call and its output."""
+    item = items[at]
+    yield at
+    if isinstance(item, FunctionCall | FunctionCallOutput):
+        for other, each in enumerate(items):
+            same = isinstance(each, FunctionCall | FunctionCallOutput)
+            if other != at and same and each.call_id == item.call_id:  # type: ignore[union-attr]
+                yield other
+
+
+def _too_long(tokens: int, limit: int, truncation: Truncation) -> Refusal:
+    why = (
+        "Truncation is disabled: delete items, or allow truncation."
+        if truncation == "disabled"
+        else "The newest item, the instructions and the tools alone are too long: shorten them."
+    )
+    return Refusal(
+        f"The input has {tokens} tokens and the model reads at most {limit}. {why}",
+        code="context_length_exceeded",
+    )
+
+
+def _fingerprint(item: Item) -> int:
+    """What an item is to a model that has read it before: its content, not its name."""
+    match item:
+        case Message(role=role, content=content):
+            return hash((role, *(_part_print(item.id, part) for part in content)))
+        case FunctionCall(name=name, call_id=call_id, arguments=arguments):
+            return hash((name, call_id, arguments))
+        case FunctionCallOutput(call_id=call_id, output=output):
+            return hash((call_id, output))
+
+
+def _part_print(item_id: str, part: Part) -> object:
+    match part:
+        case InputAudio(samples=samples):
+            return item_id, samples  # its words may become known later, and change nothing
+        case InputImage(image_url=image_url):
+            return image_url
+        case _:
+            return words_of(part)
+
+
+def _shared(pieces: Sequence[Piece], earlier: Sequence[Piece]) -> Tokens:
+    """How much of the beginning is the same, in whole steps."""
+    same = []
+    for piece, other in zip(pieces, earlier, strict=False):
+        if piece != other:
+            break
+        same.append(piece[1])
+    total = _sum(same).total
+    left = total - total % CACHED_STEP
+    text = audio = 0
+    for cost in same:
+        text += min(left, cost.text)
+        left -= min(left, cost.text)
+        audio += min(left, cost.audio)
+        left -= min(left, cost.audio)
+    return Tokens(text, audio)
+
+
+def _sum(costs: Iterable[Tokens]) -> Tokens:
+    text = audio = 0
+    for cost in costs:
+        text, audio = text + cost.text, audio + cost.audio
+    return Tokens(text, audio)
+
+
+def _total(tokens: Tokens) -> int:
+    return tokens.total
