@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivavoce.core import conversation as conversations
-from vivavoce.core.conversation import Conversation, cut_speech
+from vivavoce.core.conversation import Conversation, begun, cut_speech
 from vivavoce.core.errors import Refusal
 from vivavoce.core.items import InputText, Mark, Message, OutputAudio
 from vivavoce.core.recordings import Recordings
@@ -206,3 +206,26 @@ def test_what_an_item_grows_by_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(Refusal):
         conversation.check_room(note("b"))
+
+
+def phrased(samples: int) -> str:
+    """What had begun of two phrases, the first of 1000 samples and the second of 500."""
+    text = "one two three four. five six."
+    marks = (Mark(0, 20, 0), Mark(20, len(text), 1000))
+    return begun(OutputAudio(text, text, 1500, 24000, marks), samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (1, "one"),
+        (200, "one two"),
+        (600, "one two three"),
+        (999, "one two three four."),
+        (1001, "one two three four. five"),
+        (1499, "one two three four. five six."),
+        (1500, "one two three four. five six."),
+    ],
+)
+def test_within_a_phrase_each_letter_takes_its_share_of_the_time(samples: int, words: str) -> None:
+    assert phrased(samples) == words

@@ -1,11 +1,12 @@
 """Requests to answers: writing and speaking side by side, and how that ends."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import anyio
 import pytest
 from runtime_engines import LanguageModel, Synthesiser
 
+from vivavoce.audio.pcm import silence
 from vivavoce.core.effects import GenerationRequest
 from vivavoce.core.signals import (
     AudioProduced,
@@ -15,7 +16,7 @@ from vivavoce.core.signals import (
     Signal,
     TextProduced,
 )
-from vivavoce.engines.api import EngineFailure, WrittenCall
+from vivavoce.engines.api import EngineFailure, Spoken, SpokenMark, Voice, WrittenCall
 from vivavoce.runtime.responding import Responding
 from vivavoce.testing import virtual_time
 
@@ -267,3 +268,44 @@ def test_what_was_discarded_takes_nothing_with_it_that_bears_its_name() -> None:
         responding.release("resp_1")
 
     assert told(main, LanguageModel("Hi"))[-1] == GenerationFinished("resp_1")
+
+
+def marks_of(signals: list[Signal]) -> list[tuple[int, int, int]]:
+    """Which words begin at which millisecond."""
+    return [
+        (mark.text_start, mark.text_end, mark.sample // 24)
+        for each in signals
+        if isinstance(each, AudioProduced)
+        for mark in each.marks
+    ]
+
+
+def test_where_a_synthesiser_gives_no_marks_its_phrases_are_marked() -> None:
+    length = len(SENTENCE)
+    marks = marks_of(told(speak, LanguageModel(*[SENTENCE] * 3)))
+
+    assert marks == [(nth * length, (nth + 1) * length, nth * 1000) for nth in range(3)]
+
+
+def test_a_single_phrase_needs_no_mark() -> None:
+    assert marks_of(told(speak, LanguageModel(SENTENCE))) == []
+
+
+class MarkingSynthesiser(Synthesiser):
+    """Says when the first word of each phrase begins, though not with its first sound."""
+
+    async def speak(
+        self, phrases: AsyncIterator[str], voice: Voice
+    ) -> AsyncGenerator[Spoken, None]:
+        at = 0
+        async for phrase in phrases:
+            yield Spoken(silence(100, 24000))
+            yield Spoken(silence(400, 24000), (SpokenMark(at, at + 4, at * 10 + 100.0),))
+            at += len(phrase)
+
+
+def test_the_marks_of_a_synthesiser_are_the_only_ones() -> None:
+    marks = marks_of(told(speak, LanguageModel(*[SENTENCE] * 2), MarkingSynthesiser()))
+
+    length = len(SENTENCE)
+    assert marks == [(0, 4, 100), (length, length + 4, length * 10 + 100)]

@@ -524,7 +524,9 @@ def test_an_items_own_audio_is_in_the_format_that_was_set_last() -> None:
             line.say(commands.RetrieveItem(item_id="mine"))
             retrieved = await line.wait_for(events.ItemRetrieved)
 
-        assert retrieved.audio == (events.RetrievedAudio(0, bytes(1600), 8000),)
+        assert retrieved.audio == (
+            events.RetrievedAudio(0, bytes(1600), AudioFormat("audio/pcmu")),
+        )
 
     talk(main)
 

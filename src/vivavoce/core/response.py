@@ -46,6 +46,7 @@ from vivavoce.core.usage import (
 # Of the most that a spoken response may say, words take up this part: what they sound like takes
 # several times as many tokens, and words that nobody hears are worth little.
 WORDS_SHARE = 4
+FEWEST_WORDS = AUDIO_OUTPUT + PER_BURST + 4  # as much as half of it, if that is less
 
 
 class MessageDraft:
@@ -313,7 +314,8 @@ class Response:
         framing = 0 if self._message else (AUDIO_OUTPUT if self._speaks else TEXT_OUTPUT)
         if self._speaks:
             framing += 0 if self._in_burst else PER_BURST
-            room = min(room, most // WORDS_SHARE - self._output_tokens().text)
+            share = max(most // WORDS_SHARE, min(most // 2, FEWEST_WORDS))
+            room = min(room, share - self._output_tokens().text)
         return max(0, room - framing)
 
     def _affordable(self, text: str, room: int | None) -> str:

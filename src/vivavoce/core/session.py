@@ -295,7 +295,7 @@ class Session:
         )
         self._commit(spoken)
         self._answer_turn()
-        self._end_early_transcript(spoken)
+        self._show_words(spoken)
 
     def _answer_turn(self) -> None:
         """Respond to the turn that was committed, if that is wanted and nothing runs already."""
@@ -307,7 +307,7 @@ class Session:
     def _commit_by_hand(self) -> None:
         spoken = self._ear.commit(self._out.mint)
         self._commit(spoken)
-        self._end_early_transcript(spoken)
+        self._show_words(spoken)
 
     def _commit(self, spoken: SpokenAudio) -> None:
         """Make an item of what was said, and ask for its words."""
@@ -322,12 +322,17 @@ class Session:
         self._join(Message(spoken.item_id, "user", (part,)))
         self._conversation.recordings.grow(spoken.item_id, 0, spoken.pcm, spoken.format)
         self._out.do(*spoken.effects)
+
+    def _show_words(self, spoken: SpokenAudio) -> None:
+        """Let the client read along, now that it knows the item and whether that is answered."""
         if self._reads_along or self._captions.follows(spoken.item_id):
             self._follow(spoken.item_id, spoken.item_id, 0)
             if self._reads_along:
                 self._captions.bill(spoken.item_id, self.settings.input.transcription)
         else:
             self._captions.drop(spoken.item_id)
+        if spoken.ended is not None:
+            self._end_transcript(spoken.ended)
 
     def _interrupt(self) -> None:
         """The user speaks: stop what is being said to them."""
@@ -400,11 +405,6 @@ class Session:
             self._learn_words(*place, ended.transcript)
             self._captions.finish(ended, length_ms)
             self._responses.learn(ended.item_id, ended.transcript)
-
-    def _end_early_transcript(self, spoken: SpokenAudio) -> None:
-        """Take the words that were all there before the item was."""
-        if spoken.ended is not None:
-            self._end_transcript(spoken.ended)
 
     def _learn_words(self, item_id: str, content_index: int, words: str) -> None:
         item = self._conversation.find(item_id)
@@ -626,7 +626,7 @@ class Session:
         )
         self._commit(spoken)
         self._answer_turn()
-        self._end_early_transcript(spoken)
+        self._show_words(spoken)
 
 
 def _whole_samples(pcm: bytes) -> bytes:

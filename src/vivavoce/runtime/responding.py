@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from vivavoce.audio.pcm import Pcm, of_samples
@@ -26,6 +27,7 @@ from vivavoce.engines.api import (
     EngineFailure,
     LanguageModel,
     Spoken,
+    SpokenMark,
     Synthesiser,
     Voice,
     WrittenCall,
@@ -84,6 +86,42 @@ class Pieces:
         self._marks.clear()
         self._sent += 1
         return piece, marks
+
+
+class Reading:
+    """The phrases on their way to a synthesiser, and marks for them where it gives none itself.
+
+    What it takes before it gives a sound is what that sound says. Whether it gives marks is known
+    when its second phrase begins; the first needs none before, since all that sounds is of it.
+    """
+
+    def __init__(self, phrases: AsyncIterator[str]) -> None:
+        self._phrases = phrases
+        self._taken = 0  # characters
+        self._begun: list[SpokenMark] = []
+        self._marked = False
+        self._sounded_ms = 0.0
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for phrase in self._phrases:
+            self._taken += len(phrase)
+            yield phrase
+
+    def marks(self, spoken: Spoken) -> tuple[SpokenMark, ...]:
+        """The marks of a chunk: its own, or one for the phrases that begin with it."""
+        at_ms = self._sounded_ms
+        self._sounded_ms += spoken.pcm.duration_ms
+        self._marked = self._marked or bool(spoken.marks)
+        said = self._begun[-1].text_end if self._begun else 0
+        if self._marked or self._taken == said or not spoken.pcm.data:
+            return spoken.marks
+        self._begun.append(SpokenMark(said, self._taken, at_ms))
+        match self._begun:
+            case [_]:
+                return ()
+            case [first, second]:
+                return (first, second)
+        return (self._begun[-1],)
 
 
 class Generation:
@@ -191,9 +229,10 @@ class Responding:
     async def _speak(self, generation: Generation, phrases: Mailbox[str]) -> None:
         response_id, request = generation.response_id, generation.request
         voice = Voice(request.voice, request.speed, request.language)
-        pieces = Pieces(request.rate_hz)
-        async with aclosing(self._synthesiser.speak(phrases, voice)) as speech:
+        pieces, reading = Pieces(request.rate_hz), Reading(phrases)
+        async with aclosing(self._synthesiser.speak(aiter(reading), voice)) as speech:
             async for chunk in speech:
+                chunk = msgspec.structs.replace(chunk, marks=reading.marks(chunk))
                 for spoken in _breaths(chunk):
                     for pcm, marks in pieces.add(spoken):
                         await self._report(generation, AudioProduced(response_id, pcm, marks))

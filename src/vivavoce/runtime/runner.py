@@ -12,7 +12,7 @@ either at the outbox's cap or when one event could not be handed over within the
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import anyio
 import msgspec
@@ -40,6 +40,7 @@ SMALL = 512  # bytes: about what an event without audio or long text weighs
 TURNS_PER_BREATH = 16  # inputs taken in a row before other sessions get their turn
 CLOSE_SECONDS = 1
 # What is answered with all that it brought: of a client that does not read, no more of it is taken.
+Inline = TypeVar("Inline", commands.ItemAudio, commands.ListedAudio)
 ECHOED = (commands.CreateItem, commands.UpdateSession, commands.RetrieveItem)
 
 
@@ -225,15 +226,27 @@ class Runner:
                 reduction = self._session.settings.input.noise_reduction
                 pcm = self._microphone.pcm(audio, self._session.input_format, reduction)
                 return msgspec.structs.replace(said, audio=pcm)
-            case commands.CreateItem(audio=inline) if inline:
-                kind = self._session.settings.input.format.type
-                decoded = tuple(
-                    commands.ItemAudio(each.content_index, formats.decode(kind, each.audio))
-                    for each in inline
+            case commands.CreateItem():
+                return self._decoded_item(said)
+            case commands.CreateResponse(audio=inline, append=append) if inline or append:
+                return msgspec.structs.replace(
+                    said,
+                    audio=self._decoded_parts(inline),
+                    append=tuple(map(self._decoded_item, append)),
                 )
-                return msgspec.structs.replace(said, audio=decoded)
             case _:
                 return said
+
+    def _decoded_item(self, command: commands.CreateItem) -> commands.CreateItem:
+        if not command.audio:
+            return command
+        return msgspec.structs.replace(command, audio=self._decoded_parts(command.audio))
+
+    def _decoded_parts(self, parts: tuple[Inline, ...]) -> tuple[Inline, ...]:
+        kind = self._session.settings.input.format.type
+        return tuple(
+            msgspec.structs.replace(each, audio=formats.decode(kind, each.audio)) for each in parts
+        )
 
     def _act(self, step: Step) -> None:
         for output in step.outputs:
@@ -367,6 +380,9 @@ def _size(said: Input) -> int:
             return SMALL + len(audio)
         case commands.CreateItem(item=item, audio=audio):
             return SMALL + len(text_of(item)) + sum(len(part.audio) for part in audio)
+        case commands.CreateResponse(audio=listed, append=append):
+            items = sum(map(_size, append))
+            return SMALL + items + sum(len(part.audio) for part in listed)
         case commands.UpdateSession(update=update):
             tools = update.tools or ()
             return SMALL + (len(msgspec.json.encode(tools)) if tools else 0)
