@@ -45,6 +45,7 @@ class Context:
         self._limit = limit
         self._count = count
         self._costs: dict[str, tuple[Item, Tokens]] = {}
+        self._head: tuple[Head, Tokens] = (("", ""), Tokens())
         self._left_out: frozenset[str] = frozenset()
         self._read: dict[bool, tuple[Piece, ...]] = {}  # last, in and out of the conversation
 
@@ -71,7 +72,9 @@ class Context:
 
         Refusal if they are too long and nothing may be left out, or not enough.
         """
-        first = of_head(*head, self._count)
+        if head != self._head[0]:
+            self._head = (head, of_head(*head, self._count))
+        first = self._head[1]
         costs = [self._priced(item)[1] for item in items]
         fitting = list(self._fitting(first, items, costs, truncation))
         pieces = (

@@ -27,6 +27,7 @@ from vivavoce.core.items import text_of
 from vivavoce.core.responses import Rules
 from vivavoce.core.session import Input, Session
 from vivavoce.core.signals import Connected, Signal
+from vivavoce.core.usage import CountTokens, estimate
 from vivavoce.mailbox import Closed, Mailbox
 from vivavoce.runtime.channel import Channel, Live, Opening, View
 from vivavoce.runtime.clock import Clock
@@ -330,6 +331,7 @@ class Runners:
         limits: Limits | None = None,
         observers: Sequence[Observer] = (),
         voices: tuple[str, ...] = (),
+        count: CountTokens = estimate,
     ) -> None:
         self.live: set[Runner] = set()
         self._recipe = recipe
@@ -338,6 +340,7 @@ class Runners:
         self._limits = limits or Limits()
         self._observers = observers
         self._voices = voices
+        self._count = count
 
     @asynccontextmanager
     async def open(self, opening: Opening) -> AsyncIterator[Live]:
@@ -351,7 +354,7 @@ class Runners:
             voices=self._voices,
             quota=opening.quota,
         )
-        session = Session(opening.settings, self._mint, rules)
+        session = Session(opening.settings, self._mint, rules, self._count)
         async with anyio.create_task_group() as tasks:
             runner = Runner(
                 session, self._recipe, self._clock, self._limits, self._observers, tasks

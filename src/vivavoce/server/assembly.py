@@ -4,6 +4,7 @@ from functools import partial
 from typing import Literal
 
 from vivavoce.config import Config, ConfigError
+from vivavoce.core.usage import estimate
 from vivavoce.deployments import Deployment, Deployments
 from vivavoce.observe import Metrics
 from vivavoce.runtime.channel import Backend
@@ -11,6 +12,7 @@ from vivavoce.runtime.clock import Clock, Minter
 from vivavoce.runtime.runner import Limits, Runners
 from vivavoce.server.app import Application, application
 from vivavoce.server.engine_room import EngineRoom
+from vivavoce.vocabulary import counter
 
 VOICES = (
     "alloy",
@@ -37,6 +39,7 @@ def assemble(config: Config) -> Application:
     room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
     if (lacking := room.lacking()) is not None:
         raise ConfigError(lacking)
+    count = estimate if config.vocabulary is None else counter(config.vocabulary)
     limits = Limits(
         inbox_bytes=config.inbox_bytes,
         outbox_bytes=config.outbox_bytes,
@@ -50,7 +53,13 @@ def assemble(config: Config) -> Application:
         recipe = room.recipe(name)
         if name not in backends:
             backends[name] = Runners(
-                recipe, clock, mint, limits=limits, observers=(metrics,), voices=VOICES
+                recipe,
+                clock,
+                mint,
+                limits=limits,
+                observers=(metrics,),
+                voices=VOICES,
+                count=count,
             )
         return backends[name]
 
