@@ -1,11 +1,13 @@
 """People talk to a running server."""
 
+from functools import partial
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 from compat_servers import Site
-from compat_speech import SECOND, person
+from compat_speech import SECOND, appends, person
 from compat_wire import (
     SLOW,
     WEATHER,
@@ -21,6 +23,7 @@ from compat_wire import (
 pytest_plugins = ["compat_fixtures"]
 pytestmark = [pytest.mark.anyio, pytest.mark.shared]
 
+LAST_WORD_MS = 10_450  # of the speech of 1961
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
@@ -117,3 +120,37 @@ async def test_a_person_interrupts_a_long_answer(scripted: Site, shared: Path) -
     assert spoken_bytes(client.witness.frames) > spoken_bytes(after) > 0
     assert after[-1]["response"]["status"] == "completed"
     assert words_of(after) == "You said: hello there"
+
+
+async def ends_of_turns(site: Site, speech: bytes, **detection: object) -> list[int]:
+    """Where in the *speech*, told at its own pace, turns end; in ms."""
+    heard = {"turn_detection": {"create_response": False, **detection}}
+    async with line(site) as client:
+        await client.say("session.update", session={"type": "realtime", "audio": {"input": heard}})
+        for audio in appends(speech):
+            await client.say("input_audio_buffer.append", audio=audio)
+            await anyio.sleep(0.1)  # what it takes to say it
+        await client.still_lives()
+    stopped = of_kind(client.witness.frames, "input_audio_buffer.speech_stopped")
+    return [frame["audio_end_ms"] for frame in stopped]
+
+
+async def test_a_speaker_who_pauses_in_mid_sentence_is_not_cut_off(
+    embedded: Site, shared: Path
+) -> None:
+    # One sentence with pauses of a second and half a second in it; its last word ends at 10.45 s.
+    speech = person(shared / "audio" / "jfk.wav") + SECOND
+    ends: dict[str, list[int]] = {}
+
+    async def by(kind: str, **detection: object) -> None:
+        ends[kind] = await ends_of_turns(embedded, speech, type=kind, **detection)
+
+    async with anyio.create_task_group() as both:
+        both.start_soon(partial(by, "server_vad", silence_duration_ms=200))
+        both.start_soon(partial(by, "semantic_vad"))
+
+    assert len([end for end in ends["server_vad"] if end < LAST_WORD_MS]) >= 3
+    assert ends["semantic_vad"]
+    assert min(ends["semantic_vad"]) > LAST_WORD_MS
+    # It did not wait for the limit of its eagerness either.
+    assert min(ends["semantic_vad"]) < LAST_WORD_MS + 3000

@@ -1,5 +1,6 @@
 """The conformance kit over every engine that is declared, and over engines that break a promise."""
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import partial
 
@@ -13,6 +14,7 @@ from vivavoce.engines.api import (
     Engine,
     EngineFailure,
     Frames,
+    Pause,
     Spoken,
     SpokenMark,
     Transcript,
@@ -372,6 +374,56 @@ class Hintless(Counting):
         yield Transcript("")
 
 
+class Wordy(Plain):
+    """A judge that keeps the contract: the more words, the more finished."""
+
+    async def judge(self, pause: Pause) -> float:
+        await anyio.lowlevel.checkpoint()
+        return min(1.0, len(pause.words.split()) / 10)
+
+
+class Overconfident(Wordy):
+    async def judge(self, pause: Pause) -> float:
+        return float(len(pause.words))
+
+
+class Unsure(Wordy):
+    async def judge(self, pause: Pause) -> float:
+        return math.nan if not pause.pcm.count else 0.5
+
+
+class Impressionable(Wordy):
+    """Remembers its last verdict, where pauses are of many sessions."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    async def judge(self, pause: Pause) -> float:
+        self._last = (self._last + await super().judge(pause)) / 2
+        return self._last
+
+
+class Insistent(Wordy):
+    async def judge(self, pause: Pause) -> float:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(5)
+        return 0.5
+
+
+class Sulking(Wordy):
+    """Was cancelled once, and judges no more as before."""
+
+    def __init__(self) -> None:
+        self._hurt = False
+
+    async def judge(self, pause: Pause) -> float:
+        try:
+            return 0.0 if self._hurt else await super().judge(pause)
+        except anyio.get_cancelled_exc_class():
+            self._hurt = True
+            raise
+
+
 class Mute(Plain):
     async def respond(
         self, request: GenerationRequest
@@ -498,7 +550,12 @@ class Greeting(Tongue):
 
 @pytest.mark.parametrize(
     ("slot", "make"),
-    [("voice_detector", Loudness), ("transcriber", Counting), ("synthesiser", Tongue)],
+    [
+        ("voice_detector", Loudness),
+        ("transcriber", Counting),
+        ("turn_judge", Wordy),
+        ("synthesiser", Tongue),
+    ],
 )
 def test_the_plain_engines_that_the_broken_ones_differ_from_pass(
     slot: Slot, make: Callable[[], Engine]
@@ -506,6 +563,7 @@ def test_the_plain_engines_that_the_broken_ones_differ_from_pass(
     check = {
         "voice_detector": engine_kit.check_voice_detector,
         "transcriber": engine_kit.check_transcriber,
+        "turn_judge": engine_kit.check_judge,
         "synthesiser": engine_kit.check_synthesiser,
     }[slot]
     virtual_time.run(check, make)  # type: ignore[arg-type]  # each check with its own slot's engine
@@ -569,6 +627,11 @@ CALL = WrittenCall(0, "get_weather", "{}", final=True)
         (Hintless, "transcriber", "takes hints", "no prompts"),
         (WantingEvenPieces, "transcriber", "takes audio in any pieces", "empty audio"),
         (Hallucinating, "transcriber", "writes nothing of silence", "Thanks for watching"),
+        (Overconfident, "turn_judge", "gives a verdict on any pause", "between 0 and 1, not 28"),
+        (Unsure, "turn_judge", "gives a verdict on any pause", "not nan of 0 ms"),
+        (Impressionable, "turn_judge", "judges each pause alone", "and all together"),
+        (Insistent, "turn_judge", "stops judging when cancelled", r"took 5\.0 s"),
+        (Sulking, "turn_judge", "stops judging when cancelled", r"one was 0\.0, but before 0\.6"),
         (Mute, "language_model", "answers with words", "words are wanted"),
         (Needy, "language_model", "copes with an empty conversation", "index out of range"),
         (

@@ -102,6 +102,23 @@ async def test_words_come_while_a_person_speaks_and_are_never_taken_back(shared:
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("harvard_2", "figures"), ("weather_question", "paris"), ("hello_world", "world")],
+)
+def test_the_last_words_before_a_pause_come_while_it_lasts(
+    shared: Path, sphinx: Sphinx, name: str, last: str
+) -> None:
+    speech = recording(shared / f"audio/{name}.wav")
+    turn = Turn(sphinx)
+
+    words = turn.feed(speech.data + silence(300, HEARING_RATE_HZ).data)
+
+    assert words[-1:] == [last]
+    assert turn.finish() == []
+
+
+@pytest.mark.shared
 def test_the_words_depend_neither_on_the_chunks_nor_on_what_came_before(
     shared: Path, sphinx: Sphinx
 ) -> None:

@@ -17,10 +17,12 @@ from vivavoce.engines.api import (
     Engine,
     EngineFailure,
     LanguageModel,
+    Pause,
     Synthesiser,
     Transcriber,
     Transcript,
     TranscriptionHints,
+    TurnJudge,
     Voice,
     VoiceDetector,
     WrittenText,
@@ -79,6 +81,13 @@ async def _transcribes(transcriber: Transcriber) -> str:
     return f"300 ms of silence is transcribed as {given[-1].text!r}"
 
 
+async def _judges(judge: TurnJudge) -> str:
+    finished = await judge.judge(Pause(silence(600, HEARING_RATE_HZ), "thank you"))
+    if not 0 <= finished <= 1:
+        raise EngineFailure(f"gave a verdict of {finished}, which is not between 0 and 1")
+    return f"'thank you' and a pause is finished with probability {finished:.2f}"
+
+
 async def _answers(model: LanguageModel) -> str:
     hello = Message("item_hello", "user", (InputText("hello"),))
     async with aclosing(model.respond(GenerationRequest("", (hello,)))) as stream:
@@ -107,6 +116,7 @@ async def _speaks(synthesiser: Synthesiser) -> str:
 _SELF_CHECKS: dict[Slot, Callable[[Any], Awaitable[str]]] = {
     "voice_detector": _detects,
     "transcriber": _transcribes,
+    "turn_judge": _judges,
     "language_model": _answers,
     "synthesiser": _speaks,
 }

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from vivavoce.audio.pcm import Pcm, of_samples, silence
+from vivavoce.audio.pcm import Pcm, silence
 from vivavoce.core.effects import GenerationRequest
 from vivavoce.core.items import FunctionCall, FunctionCallOutput, InputText, Item, Message
 from vivavoce.core.settings import FunctionTool
@@ -43,12 +43,15 @@ from vivavoce.engines.api import (
     Transcript,
     TranscriptDelta,
     TranscriptionHints,
+    TurnJudge,
     Voice,
     VoiceDetector,
     WrittenCall,
     WrittenText,
 )
 from vivavoce.engines.registry import Slot
+from vivavoce.testing import judge_kit
+from vivavoce.testing.babble import babble
 from vivavoce.testing.stopping import (
     Inputs,
     Nonconformance,
@@ -75,6 +78,11 @@ async def check_voice_detector(make: Callable[[], VoiceDetector]) -> None:
 async def check_transcriber(make: Callable[[], Transcriber]) -> None:
     """Run every check on a transcriber that *make* gives."""
     await _check("transcriber", make())
+
+
+async def check_judge(make: Callable[[], TurnJudge]) -> None:
+    """Run every check on a judge of turns that *make* gives."""
+    await _check("turn_judge", make())
 
 
 async def check_language_model(make: Callable[[], LanguageModel]) -> None:
@@ -267,19 +275,6 @@ async def _next(stream: AsyncGenerator[Value, None], wanted: str) -> Value:
 # Voice detectors.
 
 
-def _babble(duration_ms: int, pitch_hz: float) -> Pcm:
-    """Something like a voice: vowels in turn, four syllables a second, at that pitch."""
-    vowels = ((700, 1200), (300, 2300), (400, 800))
-    time_s = np.arange(duration_ms * HEARING_RATE_HZ // 1000) / HEARING_RATE_HZ
-    syllable = (time_s * 4).astype(int) % len(vowels)
-    wave = np.zeros_like(time_s)
-    for harmonic_hz in np.arange(pitch_hz, 4000, pitch_hz):
-        nearness = [sum(math.exp(-(((harmonic_hz - f) / 150) ** 2)) for f in v) for v in vowels]
-        wave += np.array(nearness)[syllable] * np.sin(2 * np.pi * harmonic_hz * time_s)
-    wave *= np.sin(np.pi * (time_s * 4 % 1)) / np.abs(wave).max()
-    return of_samples((wave * 10000).astype(np.int16), HEARING_RATE_HZ)
-
-
 def _frames(pcm: Pcm) -> Frames:
     whole = pcm.count // FRAME_SAMPLES * FRAME_SAMPLES
     scaled = pcm.samples[:whole].astype(np.float32) / np.float32(32768)
@@ -290,7 +285,7 @@ def _apart(frames: Frames, sizes: Sequence[int]) -> tuple[Frames, ...]:
     return tuple(np.split(frames, np.cumsum(sizes)[:-1]))
 
 
-_VOICED = _frames(_babble(1440, 120))
+_VOICED = _frames(babble(1440, 120))
 _NOISE = np.random.default_rng(1).uniform(-0.3, 0.3, (45, FRAME_SAMPLES)).astype(np.float32)
 
 
@@ -356,8 +351,8 @@ def _same_transcript(
 
 _TRANSCRIPTION = _Rig(
     open=_transcription,
-    one=_pieces(_babble(1200, 120), (1600,) * 11),
-    other=_pieces(_babble(2400, 180), (3200,) * 11),
+    one=_pieces(babble(1200, 120), (1600,) * 11),
+    other=_pieces(babble(2400, 180), (3200,) * 11),
     alike=_same_transcript,
 )
 
@@ -367,7 +362,7 @@ async def _gives_one_transcript_last(transcriber: Transcriber) -> None:
 
 
 async def _takes_audio_in_any_pieces(transcriber: Transcriber) -> None:
-    pieces = _pieces(_babble(1200, 120), (0, 1, 7, 0, 511, 9000))
+    pieces = _pieces(babble(1200, 120), (0, 1, 7, 0, 511, 9000))
     _require_transcript(await _TRANSCRIPTION.play(transcriber, pieces))
 
 
@@ -635,6 +630,10 @@ CHECKS: dict[Slot, dict[str, Check]] = {
         "takes hints": _takes_hints,
         **_common(_TRANSCRIPTION),
         **_fed(_TRANSCRIPTION),
+    },
+    "turn_judge": {
+        **judge_kit.CHECKS,
+        "says its version": _says_its_version,
     },
     "language_model": {
         "answers with words": _answers_with_words,
