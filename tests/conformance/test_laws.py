@@ -96,6 +96,33 @@ def a_buffer_cleared_while_speech_goes_on(scene: Scene) -> None:
     scene.stop_speech("item_2", 5000)
 
 
+def words_cleared_away(scene: Scene) -> None:
+    scene.session("updated", transcribing=True)
+    scene.start_speech("item_1", 0)
+    scene.transcribe("delta", "item_1", delta="Good ")
+    scene.say("input_audio_buffer.cleared")
+    scene.start_speech("item_2", 3000)
+    scene.stop_speech("item_2", 5000)
+    scene.transcribe("completed", "item_2", transcript="And you?")
+
+
+def words_given_up_by_another_detector(scene: Scene) -> None:
+    scene.session("updated", transcribing=True, turn_detection=None)
+    scene.transcribe("delta", "item_1", delta="Good ")
+    scene.session("updated", transcribing=True, turn_detection={"type": "server_vad"})
+    scene.start_speech("item_2", 3000)
+    scene.stop_speech("item_2", 5000)
+    scene.transcribe("completed", "item_2", transcript="And you?")
+
+
+def two_recordings_in_one_item(scene: Scene) -> None:
+    spoken = {"type": "input_audio", "transcript": None}
+    scene.add(message("item_1", "user", spoken, spoken), done=True)
+    scene.transcribe("completed", "item_1", transcript="Good morning")
+    scene.transcribe("completed", "item_1", transcript="And you?")
+    scene.frames[-1]["content_index"] = 1
+
+
 def detection_turned_off_while_speech_goes_on(scene: Scene) -> None:
     scene.session("updated", turn_detection={"type": "server_vad"})
     scene.start_speech("item_1", 0)
@@ -302,6 +329,9 @@ IN_BOTH: list[Play] = [
     turns_by_hand,
     a_turn_cut_by_hand_while_speech_goes_on,
     a_buffer_cleared_while_speech_goes_on,
+    words_cleared_away,
+    words_given_up_by_another_detector,
+    two_recordings_in_one_item,
     detection_turned_off_while_speech_goes_on,
     calling,
     two_items_interleaved,
@@ -456,6 +486,20 @@ MISDEEDS: list[tuple[Play, Wrong, str]] = [
     (transcribing, lambda s: s[UNDERSTOOD].update(usage={
         "type": "tokens", "total_tokens": 9, "input_tokens": 4, "output_tokens": 4}),
      "usage of transcription of item_2: 9 tokens in all"),
+    (words_cleared_away, lambda s: s.drop("input_audio_buffer.cleared"),
+     "transcription of item_1 was never concluded"),
+    (words_cleared_away, lambda s: s.move("input_audio_buffer.cleared", HEARD),
+     "transcription of item_1 delta, but its audio was thrown away"),
+    (words_cleared_away, lambda s: s.last(STARTED).update(item_id="item_1"),
+     "speech started for item_1, whose audio was thrown away"),
+    (words_cleared_away, lambda s: s[COMMITTED].update(item_id="item_1"),
+     "item_1 was committed, but its audio was thrown away"),
+    (words_given_up_by_another_detector, lambda s: s.frames.pop(s.at(HEARD) + 1),
+     "transcription of item_1 was never concluded"),
+    (two_recordings_in_one_item, lambda s: s.last(UNDERSTOOD).update(content_index=0),
+     "transcription of item_1 was concluded before its completed"),
+    (two_recordings_in_one_item, lambda s: s.frames.append(s.frames[-1] | {"event_id": "event_x"}),
+     "transcription of part 1 of item_1 was concluded before its completed"),
     (a_transcription_failed, lambda s: s.frames.append(
         s.frames[-3] | {"type": UNDERSTOOD, "item_id": "item_1", "event_id": "event_x"}),
      "item_1 was concluded before its completed"),
@@ -481,6 +525,11 @@ MISDEEDS: list[tuple[Play, Wrong, str]] = [
         text_tokens=12), "usage of response resp_1: 18 tokens of input are not the 19"),
     (writing, lambda s: s["response.done"]["response"]["usage"]["input_token_details"].update(
         cached_tokens=64), "usage of response resp_1: more tokens are cached"),
+    (writing, lambda s: s["response.done"]["response"]["usage"]["input_token_details"].update(
+        cached_tokens_details={"text_tokens": 1, "audio_tokens": 0}),
+     "usage of response resp_1: the cached tokens are not the sum of their details"),
+    (writing, lambda s: s.move("rate_limits.updated", "response.created"),
+     "rate_limits.updated came, but no response was created or done for it"),
     (out_of_band_beside_another, lambda s: s["response.done"]["response"].update(metadata=None),
      "resp_2 was created with another metadata"),
     (out_of_band_beside_another, lambda s: s.frames[s.at("response.created", 1)]["response"].update(

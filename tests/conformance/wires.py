@@ -9,7 +9,7 @@ import msgspec
 
 from vivavoce.audio.pcm import Pcm
 from vivavoce.conformance.catalogue import DialectName
-from vivavoce.conformance.driver import Case, HungUp, Line, Setup, play
+from vivavoce.conformance.driver import Case, HungUp, Knock, Line, Setup, play
 from vivavoce.conformance.report import Result
 from vivavoce.conformance.tone import tone
 from vivavoce.core.commands import AnyCommand
@@ -64,13 +64,14 @@ class Wire:
     def __init__(self, dialect: Codec, bend: Bend) -> None:
         self._codec = dialect
         self._bend = bend
-        self._up: Mailbox[str] = Mailbox(100_000, 1 << 30)
+        self._up: Mailbox[str | bytes] = Mailbox(100_000, 1 << 30)
         self._down: Mailbox[str | bytes] = Mailbox(100_000, 1 << 30)
         self.farewell = ""
+        self.subprotocol: str | None = None
 
     # The client's end.
 
-    async def say(self, frame: str) -> None:
+    async def say(self, frame: str | bytes) -> None:
         """See `Line`."""
         try:
             self._up.put_nowait(frame)
@@ -85,6 +86,7 @@ class Wire:
 
     def leave(self) -> None:
         """Hang up."""
+        self.farewell = self.farewell or "1000"
         self._up.close()
 
     # The server's end.
@@ -140,25 +142,31 @@ def backend() -> Runners:
 
 
 class Server:
-    """Opens wires to sessions of its own; a *bend* makes it a wrong one."""
+    """Opens wires to sessions of its own, however they are asked for; a *bend* makes it a wrong one."""
 
     def __init__(
-        self, dialect: DialectName, bend: Bend = straight, *, strict: bool = False
+        self,
+        dialect: DialectName,
+        bend: Bend = straight,
+        *,
+        strict: bool = False,
+        max_seconds: int = 3600,
     ) -> None:
         self._dialect = dialect
         self._strict = strict
+        self._max_seconds = max_seconds
         self._bend = bend
         self._backend = backend()
 
     @asynccontextmanager
-    async def dial(self, intent: str | None) -> AsyncIterator[Line]:
+    async def dial(self, knock: Knock) -> AsyncIterator[Line]:
         """See `Dial`."""
         settings = SessionSettings()
-        if intent is not None:
+        if knock.intent is not None:
             settings = merge(settings, TRANSCRIBES)
         wire = Wire(codec(self._dialect, strict=self._strict), self._bend)
         async with (
-            self._backend.open(Opening("sess_1", settings)) as live,
+            self._backend.open(Opening("sess_1", settings, max_seconds=self._max_seconds)) as live,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(live.attach, wire, View())

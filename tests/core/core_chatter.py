@@ -4,21 +4,25 @@
 changed nothing, and every frame of both dialects by the catalogue and by the laws of order.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, islice, repeat
 from random import Random
+from typing import Any, NamedTuple
 
 import msgspec
 
 from vivavoce.conformance.laws import Laws
 from vivavoce.conformance.validator import faults
 from vivavoce.core import commands, effects, events, signals
+from vivavoce.core.allowance import Quota
 from vivavoce.core.effects import Effect, Output, Tell
 from vivavoce.core.errors import Refusal
 from vivavoce.core.items import (
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
+    InputImage,
     InputText,
     Item,
     Mark,
@@ -33,7 +37,12 @@ from vivavoce.core.settings import (
     AudioInput,
     AudioInputUpdate,
     AudioOutputUpdate,
-    Modality,
+    CustomVoice,
+    DetectionUpdate,
+    FunctionTool,
+    NamedTool,
+    NoiseReduction,
+    RetentionRatio,
     SemanticVad,
     ServerVad,
     SessionSettings,
@@ -45,6 +54,8 @@ from vivavoce.dialects.api import Dialect, codec
 from vivavoce.testing.ids import CountingIds
 
 Step = tuple[Input | None, float, int]  # None is a tick
+Frame = dict[str, Any]  # a wire event as JSON decodes it
+Wishes = Mapping[str, tuple[object, ...]]
 
 DIALECTS: tuple[Dialect, ...] = ("ga", "preview")
 WORDS = ("one ", "two, ", "three. ", "four ", "five! ", "six")
@@ -55,11 +66,62 @@ DETECTIONS: tuple[TurnDetection | None, ...] = (
     ServerVad(threshold=0.1, prefix_padding_ms=0, silence_duration_ms=0),
     ServerVad(prefix_padding_ms=2000, silence_duration_ms=64, interrupt_response=False),
     ServerVad(idle_timeout_ms=5000),
+    ServerVad(silence_duration_ms=64, idle_timeout_ms=5000),
     ServerVad(create_response=False),
     SemanticVad("high"),
     SemanticVad("low", create_response=False, interrupt_response=False),
 )
 TRANSCRIPTIONS = (None, Transcription("whisper-1"), Transcription("gpt-4o-transcribe", "en", "hi"))
+TOOLS = (
+    (),
+    (FunctionTool("f"),),
+    (FunctionTool("f", "does it", {"type": "object", "properties": {}}), FunctionTool("g")),
+)
+VOICES = ("alloy", "alloy", "verse", "nobody")
+WAITS = "waits"  # the event id of responses that may begin, or be refused, much later
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+QUOTAS = (
+    *[Quota()] * 9,
+    Quota(tokens_per_minute=None, requests_per_minute=None),
+    Quota(input_tokens=40),
+    Quota(tokens_per_minute=6000, requests_per_minute=3),
+)
+# What a client may wish of each setting, beginning with those that responses have too.
+OF_RESPONSES: Wishes = {
+    "output_modality": ("audio", "text"),
+    "instructions": ("", "Be brief."),
+    "tools": TOOLS,
+    "tool_choice": ("auto", "none", "required", NamedTool("f")),
+    "max_output_tokens": (None, None, 20, 4096),
+    "temperature": (0.6, 0.8, 1.2),
+    "parallel_tool_calls": (None, True, False),
+    "reasoning_effort": (None, "low", "high"),
+}
+OF_SESSIONS: Wishes = {
+    **OF_RESPONSES,
+    "instructions": (None, "", "Be brief."),
+    "type": ("realtime",) * 5 + ("transcription",),
+    "tracing": (None, "auto", {"workflow_name": "w"}),
+    "truncation": ("auto", "disabled", RetentionRatio(0.5), RetentionRatio(0.8, 2000)),
+    "prompt": (None, {"id": "pmpt_1"}),
+    "include": (None, (), ("item.input_audio_transcription.logprobs",)),
+}
+OF_INPUT: Wishes = {
+    "format": FORMATS,
+    "transcription": TRANSCRIPTIONS,
+    "noise_reduction": (None, NoiseReduction("near_field"), NoiseReduction("far_field")),
+    "turn_detection": (*DETECTIONS, DetectionUpdate(ServerVad, {"threshold": 0.3})),
+}
+OF_OUTPUT = {"format": FORMATS, "speed": (0.5, 1.0, 1.5)}
+# What may be said again, or too late, without a new meaning.
+CONCLUSIONS = (
+    signals.DetectionFailed,
+    signals.TranscriptFinished,
+    signals.TranscriptFailed,
+    signals.TurnJudged,
+    signals.GenerationFinished,
+    signals.GenerationFailed,
+)
 
 
 class Opening:
@@ -67,7 +129,7 @@ class Opening:
 
     def __init__(self, dice: Random) -> None:
         self.settings = SessionSettings(
-            type=dice.choice(("realtime", "realtime", "realtime", "transcription")),
+            type=dice.choice(("realtime",) * 5 + ("transcription",)),
             output_modality=dice.choice(("audio", "audio", "text")),
             max_output_tokens=dice.choice((None, None, None, 30)),
             input=AudioInput(
@@ -80,9 +142,15 @@ class Opening:
             "sess_1",
             max_seconds=3600,
             reads=dice.random() < 0.8,
+            judges=dice.random() < 0.7,
             plays=dice.random() < 0.4,
             voices=dice.choice(((), ("alloy", "verse"))),
+            strict=dice.random() < 0.1,
+            logprobs=dice.random() < 0.5,
+            announces_conversation=dice.random() < 0.1,
+            quota=dice.choice(QUOTAS),
         )
+        self.ga_alone = dice.random() < 0.1  # with what preview has not
 
     def session(self) -> Session:
         """A session that begins so."""
@@ -105,6 +173,7 @@ class Engines:
         self._reads = reads
         self.in_progress: set[str] = set()
         self.stopped: set[str] = set()
+        self.finished: set[str] = set()
         self.generating: dict[str, Generating] = {}
         self.generated: dict[str, Generating] = {}
         self.transcribing: dict[str, bool] = {}  # open transcripts, and whether all audio is in
@@ -112,6 +181,7 @@ class Engines:
         self.concluded: list[str] = []
         self.told: dict[str, str] = {}  # the words given so far
         self.unheard: dict[int, int] = {}  # ms of each stream that nobody judged yet
+        self.questions: list[int] = []  # whether a turn is over
 
     def take(self, output: Output, listening: bool) -> None:
         """Note one output, and see whether it may come now."""
@@ -134,10 +204,20 @@ class Engines:
                 assert pcm
                 assert stream >= max(self.unheard, default=0)
                 self.unheard[stream] = self.unheard.get(stream, 0) + len(pcm) * 500 // rate_hz
+            case effects.JudgeTurn(number=number, pcm=pcm):
+                assert listening, "nobody detects turns"
+                assert len(pcm) % 2 == 0
+                assert number > max(self.questions, default=-1)
+                self.questions.append(number)
             case Tell():
                 pass
             case _:
                 self._take_transcription(output)
+
+    @property
+    def heard(self) -> bool:
+        """Whether any speech was, or is being, written down."""
+        return bool(self.transcribing or self.dropped or self.concluded)
 
     def _check_context(self, request: effects.GenerationRequest) -> None:
         """A recipe that reads gets all the words that are to come."""
@@ -168,8 +248,14 @@ class Engines:
     def _end(self, response: events.ResponseView) -> None:
         self.in_progress.remove(response.id)
         self.generating.pop(response.id, None)
-        by_us = response.status in ("cancelled", "incomplete")
+        by_us = response.status == "cancelled" or (
+            # Its engines may come to their end themselves, where the rest was no longer wanted.
+            response.status == "incomplete" and response.id not in self.finished
+        )
         assert (response.id in self.stopped) == by_us
+        if response.max_output_tokens is not None:
+            assert response.usage is not None
+            assert response.usage.output.total <= response.max_output_tokens
 
 
 class Chatter:
@@ -181,12 +267,17 @@ class Chatter:
         self.engines = Engines(reads=self.opening.rules.reads)
         self.steps: list[Step] = []
         self.outputs: list[Output] = []
+        dialects = DIALECTS[:1] if self.opening.ga_alone else DIALECTS
+        self.frames: dict[Dialect, list[Frame]] = {dialect: [] for dialect in dialects}
         self.now = 0.0
-        self._codecs = {dialect: codec(dialect) for dialect in DIALECTS}
-        self._laws = {dialect: Laws(dialect) for dialect in DIALECTS}
+        self._codecs = {dialect: codec(dialect) for dialect in dialects}
+        self._laws = {dialect: Laws(dialect) for dialect in dialects}
         self._items: list[str] = ["nowhere"]
         self._calls: list[str] = ["call_0"]
         self._playing: dict[str, int] = {}
+        self._chain: list[str] = []  # the items in order, as a client knows them
+        self._concluded: list[Input] = []
+        self._over = False
         self._named = 0
         self.say(signals.Connected(1_700_000_000.0))
 
@@ -194,44 +285,64 @@ class Chatter:
 
     def say(self, said: Input, origin: int = 0) -> None:
         """Have something come in."""
-        before = self._fingerprint()
+        asked = isinstance(said, commands.Command | Refusal)
+        before = self._fingerprint() if asked else None
         self.steps.append((said, self.now, origin))
+        if isinstance(said, CONCLUSIONS):
+            self._concluded.append(said)
+        if isinstance(said, signals.GenerationFinished):
+            self.engines.finished.add(said.response_id)
         made = self.session.receive(said, self.now, origin)
-        refused = any(isinstance(each, Tell) and _is_error(each.event) for each in made)
-        if refused:
-            at_fault = isinstance(said, commands.Command | Refusal)
-            assert at_fault or isinstance(said, signals.DetectionFailed), f"{said} was refused"
-            assert len(made) == 1, "what is refused has no other consequence"
-            assert self._fingerprint() == before or not at_fault
         for each in made:
-            self._note(each, origin if isinstance(said, commands.Command | Refusal) else None)
+            if isinstance(each, Tell) and isinstance(each.event, events.ErrorRaised):
+                if each.event.refusal.event_id == WAITS and len(made) > 1:
+                    continue  # its turn came after what was said now
+                assert len(made) == 1, "what is refused has no other consequence"
+                self._check_refusal(said, each.event, before)
+        self._note(made, origin if asked else None)
+
+    def _check_refusal(self, said: Input, error: events.ErrorRaised, before: object) -> None:
+        if isinstance(said, signals.DetectionFailed) or error.refusal.event_id == WAITS:
+            return
+        assert isinstance(said, commands.Command | Refusal), f"{said} was refused"
+        assert error.refusal.event_id == said.event_id
+        assert self._fingerprint() == before, "what is refused is not done"
 
     def tick(self) -> None:
         """Have the time come that the session waits for."""
         self.steps.append((None, self.now, 0))
-        for each in self.session.tick(self.now):
-            self._note(each, None)
+        self._note(self.session.tick(self.now), None)
 
-    def _note(self, output: Output, origin: int | None) -> None:
-        self.outputs.append(output)
-        detection = self.session.settings.input.turn_detection
-        self.engines.take(output, listening=detection is not None)
-        if isinstance(output, Tell):
-            private = _is_error(output.event) or isinstance(output.event, events.ItemRetrieved)
-            assert output.to == (origin if private else None)
-            self._read(output.event)
+    def _note(self, made: list[Output], origin: int | None) -> None:
+        assert not (made and self._over), "the session was over"
+        self.outputs += made
+        listening = self.session.settings.input.turn_detection is not None
+        for output in made:
+            self.engines.take(output, listening)
+            if isinstance(output, Tell):
+                told = isinstance(output.event, events.ErrorRaised | events.ItemRetrieved)
+                assert output.to == (origin if told else None) or _waited(output.event)
+                self._read(output.event)
+            elif isinstance(output, effects.HangUp):
+                self._over = True
+        assert self._chain == self.session._conversation._order
 
     def _read(self, event: events.ServerEvent) -> None:
         """Be the client of either dialect."""
-        for dialect in DIALECTS:
+        for dialect, frames in self.frames.items():
             for frame in map(msgspec.json.decode, self._codecs[dialect].encode(event)):
+                frames.append(frame)
                 found = [*faults(frame, dialect), *self._laws[dialect].see(frame)]
                 assert not found, f"{frame['type']}: {found}"
         match event:
-            case events.ItemAdded(item=item):
+            case events.ItemAdded(item=item, previous_item_id=previous):
                 self._items.append(item.id)
+                at = 0 if previous is None else self._chain.index(previous) + 1
+                self._chain.insert(at, item.id)
                 if isinstance(item, FunctionCall):
                     self._calls.append(item.call_id)
+            case events.ItemDeleted(item_id=item_id):
+                self._chain.remove(item_id)
             case (
                 events.SpeechStarted(item_id=item_id)
                 | events.OutputItemAdded(item=Message(id=item_id))
@@ -257,6 +368,7 @@ class Chatter:
             session._ear.speaking,
             session._ear.clock_ms,
             session._ear.due,
+            len(session._waiting),
         )
 
     # The client.
@@ -293,9 +405,10 @@ class Chatter:
 
     def write(self, dice: Random) -> None:
         text = dice.choice(("", "hello", "a longer line of text"))
+        picture = (InputImage(PICTURE),) if self.opening.ga_alone else ()
         made: Message = dice.choice(
             (
-                Message("", "user", (InputText(text),)),
+                Message("", "user", (InputText(text), *picture)),
                 Message("", "system", (InputText(text),)),
                 Message("", "assistant", (OutputText(text),)),
             )
@@ -356,48 +469,60 @@ class Chatter:
                 commands.ItemReference(dice.choice(self._items)),
                 Message(dice.choice(self._items), "user", (InputText("listed"),)),
                 Message("", "user", (InputText("listed"),)),
+                Message("", "user", (InputAudio(0, 24000),)),
             )
             listed = tuple(dice.choices(choices, k=dice.randrange(3)))
+        cancel_previous = dice.choice((None, None, None, True, False))
+        written = Message("", "user", (InputText("more"),))
         self.say(
             commands.CreateResponse(
-                output_modality=dice.choice(("audio", "text", self._modality)),
+                **_some({**OF_RESPONSES, "format": FORMATS, "voice": self._voices}, dice, 0.15),
                 conversation=dice.choice(("auto", "auto", "none")),
-                max_output_tokens=dice.choice((None, None, None, 20)),
-                voice=dice.choice(("alloy", "alloy", "alloy", "verse", "nobody")),
-                format=dice.choice(FORMATS),
                 metadata=dice.choice((None, {"topic": "x"})),
                 input=listed,
+                audio=tuple(
+                    commands.ListedAudio(index, 0, bytes(dice.choice((1, 4800))))
+                    for index, item in enumerate(listed or ())
+                    if isinstance(item, Message) and isinstance(item.content[0], InputAudio)
+                ),
+                append=(commands.CreateItem(item=written),) * (dice.random() < 0.1),
+                extra=(written,) * (dice.random() < 0.1),
                 commit=dice.random() < 0.2,
-                cancel_previous=dice.random() < 0.2,
+                cancel_previous=cancel_previous,
+                event_id=WAITS if cancel_previous is False else dice.choice((None, "asked")),
             ),
             dice.randrange(2),
         )
 
     @property
-    def _modality(self) -> Modality:
-        return self.session.settings.output_modality
+    def _voices(self) -> tuple[str | CustomVoice, ...]:
+        return (*VOICES, CustomVoice("voice_1")) if self.opening.ga_alone else VOICES
+
+    def respond_at_length(self, dice: Random) -> None:
+        self.respond(dice)
+        for _ in range(dice.randrange(9)):
+            self.produce(dice)
 
     def cancel(self, dice: Random) -> None:
         known = dice.choice([None, "resp_9", *sorted(self.engines.in_progress)])
         self.say(commands.CancelResponse(response_id=known))
 
     def update(self, dice: Random) -> None:
-        changes: tuple[Callable[[], SessionUpdate], ...] = (
-            lambda: SessionUpdate(input=AudioInputUpdate(turn_detection=dice.choice(DETECTIONS))),
-            lambda: SessionUpdate(
-                input=AudioInputUpdate(transcription=dice.choice(TRANSCRIPTIONS))
+        where = dice.choice(("session", "input", "input", "output"))
+        update = SessionUpdate(
+            **_some(OF_SESSIONS, dice, 0.15 * (where == "session")),
+            input=AudioInputUpdate(**_some(OF_INPUT, dice, 0.4 * (where == "input"))),
+            output=AudioOutputUpdate(
+                **_some({**OF_OUTPUT, "voice": self._voices}, dice, 0.4 * (where == "output"))
             ),
-            lambda: SessionUpdate(input=AudioInputUpdate(format=dice.choice(FORMATS))),
-            lambda: SessionUpdate(
-                output=AudioOutputUpdate(voice=dice.choice(("alloy", "verse", "nobody")))
-            ),
-            lambda: SessionUpdate(output=AudioOutputUpdate(format=dice.choice(FORMATS))),
-            lambda: SessionUpdate(
-                type=dice.choice(("realtime", "transcription")), instructions="Be brief."
-            ),
-            lambda: SessionUpdate(tracing=dice.choice(("auto", None))),
         )
-        self.say(commands.UpdateSession(update=dice.choice(changes)()))
+        self.say(
+            commands.UpdateSession(
+                update=update,
+                as_transcription=dice.random() < 0.02,
+                event_id=dice.choice((None, "asked")),
+            )
+        )
 
     def mumble(self, dice: Random) -> None:
         self.say(Refusal("not JSON", code="invalid_event"), dice.randrange(2))
@@ -417,6 +542,16 @@ class Chatter:
             stream = dice.choice(sorted(self.engines.unheard))
             del self.engines.unheard[stream]
             self.say(signals.DetectionFailed(stream, "voice detection broke"))
+
+    def judge_turn(self, dice: Random) -> None:
+        """Answer the newest question, sometimes an old one."""
+        if asked := self.engines.questions:
+            number = asked[-1] if dice.random() < 0.8 else dice.choice(asked)
+            self.say(signals.TurnJudged(number, dice.choice((None, 0.0, 0.3, 0.7, 0.95, 1.0))))
+
+    def conclude_again(self, dice: Random) -> None:
+        if self._concluded:
+            self.say(dice.choice(self._concluded))
 
     def caption(self, dice: Random) -> None:
         if (item_id := self._transcribed(dice)) is not None:
@@ -449,15 +584,19 @@ class Chatter:
             self.say(signals.TranscriptFinished(item_id, words.strip()))
 
     def produce(self, dice: Random) -> None:
+        if (response_id := self._made(dice)) is not None:
+            produced = dice.choice((self._text, self._text, self._audio, self._audio, self._call))
+            self.say(produced(response_id, dice))
+
+    def finish(self, dice: Random) -> None:
+        if (response_id := self._made(dice)) is not None:
+            self.say(self._ending(response_id, dice))
+
+    def _made(self, dice: Random) -> str | None:
+        """A response that is made, or was; its late output goes nowhere."""
         late = [*self.engines.generated] if dice.random() < 0.1 else []
         making = [*self.engines.generating, *late]
-        if not making:
-            return
-        response_id = dice.choice(making)
-        produced: Callable[[str, Random], Input] = dice.choice(
-            (self._text, self._text, self._audio, self._audio, self._call, self._ending)
-        )
-        self.say(produced(response_id, dice))
+        return dice.choice(making) if making else None
 
     def _text(self, response_id: str, dice: Random) -> Input:
         delta = dice.choice(("", *WORDS))
@@ -501,12 +640,21 @@ class Chatter:
         self.say(signals.Played(response_id, heard, finished=over))
 
     def wait(self, dice: Random) -> None:
-        until = self.now + dice.choice((0.01, 1, 4, 10, 10, 40, 4000))
+        until = self.now + dice.choice((0.01, 1, 4, 4, 10, 10, 10, 10, 10, 40, 40, 4000))
         while (due := self.session.deadline) is not None and due <= until:
             assert due >= self.now
             self.now = due
             self.tick()
         self.now = until
+
+    def keep_silent(self, dice: Random) -> None:
+        """The microphone is on all the while."""
+        self.finish(dice)
+        self._append(48000)
+        self._judge(repeat(0.02))
+        self.wait(dice)
+        self._append(7680)
+        self._judge(repeat(0.02))
 
     # The end.
 
@@ -514,24 +662,30 @@ class Chatter:
         """Drive everything to its end, and see that nothing is owed."""
         if not self._over:
             self.say(commands.ClearAudio())
-            for item_id in list(self.engines.transcribing):
-                assert self.engines.transcribing[item_id], f"{item_id} is still being heard"
-                self._conclude(item_id, fails=False)
-            for response_id in sorted(self.engines.in_progress):
-                assert response_id in self.engines.generating, f"{response_id} waits for nothing"
-                self.say(signals.GenerationFinished(response_id))
+            while self.engines.transcribing or self.engines.in_progress:
+                self._finish_transcripts()
+                self._finish_response()
             for response_id in list(self._playing):
                 self._play(response_id, 1)
-            self._look_for_leftovers()
         for laws in self._laws.values():
-            # Words that were shown live may be cleared away before they are anything's.
-            cleared = {f"transcription of {one} was" for one in self.engines.dropped}
-            assert not [owed for owed in laws.end() if not owed.startswith(tuple(cleared))]
+            owed = laws.end()
+            assert not owed, owed
+        if not self._over:
+            self._look_for_leftovers()
         self._replay()
 
-    @property
-    def _over(self) -> bool:
-        return any(isinstance(each, effects.HangUp) for each in self.outputs)
+    def _finish_transcripts(self) -> None:
+        for item_id in list(self.engines.transcribing):
+            assert self.engines.transcribing[item_id], f"{item_id} is still being heard"
+            self._conclude(item_id, fails=False)
+
+    def _finish_response(self) -> None:
+        """Finish the first; its end may let another begin, with words of its own to wait for."""
+        if self.engines.in_progress:
+            response_id = min(self.engines.in_progress)
+            assert response_id in self.engines.generating, f"{response_id} waits for nothing"
+            self.say(signals.GenerationFinished(response_id))
+            assert response_id not in self.engines.in_progress
 
     def _look_for_leftovers(self) -> None:
         session = self.session
@@ -540,6 +694,8 @@ class Chatter:
         assert not session._ear.due
         assert not session._captions._followed
         assert not session._captions._held
+        assert not session._dictated
+        assert not session._waiting
 
     def _replay(self) -> None:
         again = self.opening.session()
@@ -548,38 +704,78 @@ class Chatter:
             outputs += again.tick(now) if said is None else again.receive(said, now, origin)
         assert outputs == self.outputs
 
+    @property
+    def story(self) -> str:
+        """What came in and when, for whoever has to find out what went wrong."""
+        lines = (
+            f"{now:8.2f} s  {'(a tick)' if said is None else _shortened(said)}"
+            for said, now, _ in self.steps
+        )
+        return "\n".join([f"{self.opening.settings}", f"{self.opening.rules}", *lines])
 
-Move = Callable[[Chatter, Random], None]
-MOVES: tuple[Move, ...] = (
-    Chatter.pause,
-    *[Chatter.speak] * 4,
-    *[Chatter.append] * 2,
-    *[Chatter.listen_late] * 2,
-    Chatter.commit,
-    Chatter.clear,
-    Chatter.clear_output,
-    Chatter.write,
-    Chatter.call,
-    Chatter.answer_call,
-    Chatter.send_recording,
-    Chatter.retrieve,
-    Chatter.delete,
-    Chatter.truncate,
-    *[Chatter.respond] * 3,
-    Chatter.cancel,
-    *[Chatter.update] * 2,
-    Chatter.mumble,
-    Chatter.break_detection,
-    *[Chatter.caption] * 2,
-    *[Chatter.transcribe] * 4,
-    *[Chatter.produce] * 8,
-    *[Chatter.play] * 2,
-    Chatter.wait,
+
+class Move(NamedTuple):
+    """What anyone may do next: one of these deeds, at most that often in a row, when it tells."""
+
+    name: str
+    deeds: tuple[Callable[[Chatter, Random], None], ...]
+    most: int = 1
+    may: Callable[[Chatter], object] = lambda chatter: True
+
+    def make(self, chatter: Chatter, seed: int) -> None:
+        """Do it, by the dice of that seed."""
+        dice = Random(seed)
+        for _ in range(dice.randrange(self.most) + 1):
+            dice.choice(self.deeds)(chatter, dice)
+
+
+# Few and of equal weight: what makes conversations go on stands alone, what disturbs them together.
+MOVES = (
+    Move("pause", (Chatter.pause,)),
+    Move("speak", (Chatter.speak,), 4),
+    Move("append", (Chatter.append,), 3),
+    Move("listen_late", (Chatter.listen_late,), 2, lambda chatter: chatter.engines.unheard),
+    Move("arrange_input", (Chatter.commit, Chatter.clear)),
+    Move("put", (Chatter.write, Chatter.call, Chatter.answer_call, Chatter.send_recording), 3),
+    Move("alter", (Chatter.retrieve, Chatter.delete, Chatter.truncate), 3),
+    Move("respond", (Chatter.respond, Chatter.respond_at_length), 2),
+    Move("stop", (Chatter.cancel, Chatter.clear_output)),
+    Move("update", (Chatter.update,), 3),
+    Move("disturb", (Chatter.mumble, Chatter.break_detection, Chatter.conclude_again)),
+    Move("judge_turn", (Chatter.judge_turn,), 3, lambda chatter: chatter.engines.questions),
+    Move("caption", (Chatter.caption,), 4, lambda chatter: chatter.engines.heard),
+    Move("transcribe", (Chatter.transcribe,), 4, lambda chatter: chatter.engines.heard),
+    Move("produce", (Chatter.produce,), 10, lambda chatter: chatter.engines.generated),
+    Move("finish", (Chatter.finish,), 1, lambda chatter: chatter.engines.generated),
+    Move("play", (Chatter.play,), 2, lambda chatter: chatter._playing),
+    Move("wait", (Chatter.wait, Chatter.keep_silent)),
 )
+MOVES_EACH = 18  # moves of a conversation, which is about a hundred inputs
 
 
-def _is_error(event: events.ServerEvent) -> bool:
-    return isinstance(event, events.ErrorRaised)
+def conversation(seed: int) -> Chatter:
+    """A whole conversation by dice alone, the same for the same seed."""
+    chatter, dice = Chatter(seed), Random(seed)
+    for _ in range(MOVES_EACH):
+        move = dice.choice([move for move in MOVES if move.may(chatter)])
+        move.make(chatter, dice.randrange(2**16))
+    chatter.end()
+    return chatter
+
+
+def _waited(event: events.ServerEvent) -> bool:
+    """Whether that is the refusal of a response that had to wait."""
+    return isinstance(event, events.ErrorRaised) and event.refusal.event_id == WAITS
+
+
+def _some(wishes: Wishes, dice: Random, chance: float) -> dict[str, Any]:
+    """Wishes by dice, for each of those keys with that chance."""
+    return {key: dice.choice(among) for key, among in wishes.items() if dice.random() < chance}
+
+
+def _shortened(said: Input) -> str:
+    """What was said, with the length of its audio instead of all its noughts."""
+    return re.sub(r"b'((\\x00)+)'", lambda audio: f"bytes({len(audio[1]) // 4})", repr(said))
 
 
 def _with_id(item: Item, item_id: str) -> Item:

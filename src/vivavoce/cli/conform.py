@@ -3,9 +3,9 @@
 import argparse
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -13,16 +13,23 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
-from websockets.exceptions import ConnectionClosed
 
 from vivavoce.audio.pcm import of_samples
 from vivavoce.audio.resample import Resampler
-from vivavoce.cli.client import Address, Call, CannotConnect, address_of, call, key_at_hand
+from vivavoce.cli.client import Address, CannotConnect, address_of, key_at_hand
+from vivavoce.cli.knock import Phone, knocked
 from vivavoce.cli.talk import CannotRead, read_wav
 from vivavoce.config import Config
 from vivavoce.conformance.cases import CASES
-from vivavoce.conformance.driver import Case, HungUp, NoSession, Setup, play
-from vivavoce.conformance.report import Result, Verdict, as_json, counts, exit_status
+from vivavoce.conformance.driver import Case, Knock, NoSession, Setup, play
+from vivavoce.conformance.report import (
+    Reason,
+    Result,
+    Verdict,
+    as_json,
+    counts,
+    exit_status,
+)
 from vivavoce.engines.api import EngineFailure, Voice
 from vivavoce.engines.espeak import Espeak
 
@@ -30,20 +37,33 @@ RATE_HZ = 24000
 SENTENCE = "Which of the plants need water?"
 LOUD = 500
 EVENT_CHARACTERS = 300  # of an event that is shown to a person
-STYLES: dict[Verdict, str] = {"held": "green", "broken": "bold red", "not shown": "yellow"}
-MISUSE = 2
+STYLES: dict[Verdict, str] = {
+    "held": "green",
+    "broken": "bold red",
+    "advice": "cyan",
+    "not shown": "yellow",
+    "not tried": "yellow",
+}
+MOST_SILENCES = 3  # in a row, after which there is no server to speak of
+OPENING_S = 10.0  # for an upgrade to be answered
+STDOUT = Path("-")
+BROKEN, MISUSE, INTERRUPTED = 1, 2, 130
 
 EPILOG = """\
 examples:
   vivavoce conform                                              the server on this machine
   vivavoce conform wss://my-resource.openai.azure.com --key KEY
   vivavoce conform --dialect preview --case interruption --case cancel
+  vivavoce conform --json > results.json                        the table goes to stderr
   vivavoce conform --list
 
 Every case is a session of its own, and none depends on what the model says; most have a model
-answer, which costs what it costs there. held: it does as documented. broken: it does not; the
-events that show it are printed. not shown: it could not be provoked, for instance because a
-response was over before it could be interrupted.
+answer, which costs what it costs there. One sends 20 MiB: append-too-large.
+  held       it does as the services document it, or are seen to do
+  broken     it does not; the events that show it are printed
+  advice     it does otherwise than this project's server, and may
+  not shown  it could not be provoked, for instance because a response was over too soon
+  not tried  something is missing: speech, a key, or the time that --max-wait allows
 Exit status 0 where nothing broke, 1 where something did or no session was to be had, 2 misuse.
 """
 
@@ -70,45 +90,81 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--strict", action="store_true", help="every key that this project's own server sends"
     )
-    parser.add_argument("--json", type=Path, help="write the results here")
+    parser.add_argument(
+        "--max-wait",
+        type=_some_seconds,
+        default=10.0,
+        metavar="S",
+        help="how long a case may wait on purpose: 8 s for the idle timeout, a session's whole life "
+        "for its expiry (%(default)g s)",
+    )
+    parser.add_argument(
+        "--json", type=Path, nargs="?", const=STDOUT, metavar="FILE", help="write the results here"
+    )
     parser.add_argument("--data-dir", type=Path, help="where this machine's server keeps its key")
     parser.set_defaults(run=run)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
+    if not 0 < (seconds := float(text)) < float("inf"):
         raise argparse.ArgumentTypeError("more than no seconds, and not for ever")
     return seconds
 
 
+def _some_seconds(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
+
+
 def run(options: argparse.Namespace) -> int:
     """Play the cases, print and write what came of them."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=options.json == STDOUT)
     try:
         cases = chosen(options.cases, options.dialect)
         if options.list:
             _list(console, cases)
             return 0
+        _expect_folder(options.json)
         speech = read_wav(options.speech) if options.speech else b""
-        key = key_at_hand(options.key, options.data_dir or Config().data_dir)
-        address = address_of(options.url, key, options.dialect, options.model)
-    except (Unknown, CannotRead, CannotConnect) as wrong:
+        data_dir = options.data_dir or Config().data_dir
+        key = key_at_hand(options.key, data_dir)
+        authority = data_dir / "tls" / "ca.pem"
+        address = address_of(options.url, key, options.dialect, options.model, authority)
+        _ = urlsplit(address.url).port  # a ValueError where it is no number
+    except (Unknown, CannotRead, CannotConnect, ValueError) as wrong:
         sys.stderr.write(f"vivavoce conform: {wrong}\n")
         return MISUSE
     desk = Desk(console, address, options)
+    status = 0
     try:
-        results = anyio.run(desk.play, cases, speech, backend_options={"use_uvloop": True})
-    except CannotConnect as refused:
+        anyio.run(desk.play, cases, speech, backend_options={"use_uvloop": True})
+    except NoSession as refused:
         sys.stderr.write(f"vivavoce conform: {refused}\n")
-        return 1
-    if options.json:
-        options.json.write_bytes(as_json(results, address.url.partition("?")[0]))
-    return exit_status(results)
+        return BROKEN
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    console.print(Text(counts(desk.results), "bold"))
+    _write(options.json, as_json(desk.results, address.url.partition("?")[0]))
+    return status or exit_status(desk.results)
+
+
+def _expect_folder(file: Path | None) -> None:
+    if file is None or file == STDOUT:
+        return
+    if "://" in str(file) or ":/" in str(file):
+        raise Unknown(f"--json {file}: that is an address. Put it before --json, or name a file.")
+    if not file.absolute().parent.is_dir():
+        raise Unknown(f"{file}: there is no such folder")
+
+
+def _write(file: Path | None, told: bytes) -> None:
+    if file == STDOUT:
+        sys.stdout.write(f"{told.decode()}\n")
+    elif file is not None:
+        file.write_bytes(told)
 
 
 class Unknown(Exception):  # noqa: N818 - said to a person
-    """There is no case of that name in that dialect."""
+    """There is no case of that name in that dialect, or no such place."""
 
 
 def chosen(names: Sequence[str] | None, dialect: str) -> list[Case]:
@@ -124,7 +180,10 @@ def _list(console: Console, cases: Sequence[Case]) -> None:
     width = max(len(each.name) for each in cases) + 2
     for each in cases:
         needs = f" (needs {' and '.join(each.needs)})" if each.needs else ""
-        line = Text.assemble((f"{each.name:<{width}}", "bold"), each.holds, (needs, "dim"))
+        advised = " (advice)" if each.advised else ""
+        line = Text.assemble(
+            (f"{each.name:<{width}}", "bold"), each.holds, (f"{needs}{advised}", "dim")
+        )
         console.print(line, soft_wrap=True)
 
 
@@ -132,74 +191,67 @@ class Desk:
     """Plays case after case against one server, and shows each verdict as it comes."""
 
     def __init__(self, console: Console, address: Address, options: argparse.Namespace) -> None:
+        self.results: list[Result] = []
         self._console = console
         self._address = address
         self._options = options
 
-    async def play(self, cases: Sequence[Case], speech: bytes) -> list[Result]:
-        """All of them; CannotConnect if there is no session to be had at all."""
-        async with call(self._address):
-            pass
+    async def play(self, cases: Sequence[Case], speech: bytes) -> None:
+        """All of them, into *results*; NoSession if there is none to be had at all."""
+        await self._expect_server()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         terminal = self._console.is_terminal
-        results: list[Result] = []
         with Progress(
             *columns, console=self._console, transient=True, disable=not terminal
         ) as progress:
             task = progress.add_task("making speech", total=len(cases))
             if not speech and any("speech" in each.needs for each in cases):
                 speech = await sentence()
-            setup = Setup(
-                self._options.dialect, speech, self._options.timeout, self._options.strict
-            )
+            setup = self._setup(speech)
             width = max(len(each.name) for each in cases) + 2
             for each in cases:
                 progress.update(task, description=each.name)
-                results.append(await play(each, self._dial, setup))
-                self._console.print(row(results[-1], width), soft_wrap=True)
+                if self._gone():
+                    remark = "the server is gone: see its log"
+                    result = Result(
+                        each.name, each.holds, setup.dialect, "not tried", remark=remark
+                    )
+                else:
+                    result = await play(each, self._dial, setup)
+                self.results.append(result)
+                self._console.print(row(result, width), soft_wrap=True)
                 progress.advance(task)
-        self._console.print(Text(counts(results), "bold"))
-        return results
 
-    @asynccontextmanager
-    async def _dial(self, intent: str | None) -> AsyncIterator["Phone"]:
-        address = self._address if intent is None else with_intent(self._address, intent)
-        try:
-            async with call(address) as line:
-                yield Phone(line)
-        except CannotConnect as refused:
-            raise NoSession(str(refused)) from None
+    async def _expect_server(self) -> None:
+        """There is one, and it says something."""
+        limit_s = self._options.timeout
+        async with self._dial(Knock()) as line:
+            with anyio.move_on_after(limit_s) as limit:
+                async for _ in line.frames():
+                    break
+        if limit.cancelled_caught:
+            raise NoSession(
+                f"{self._address.url.partition('?')[0]}: it takes the connection, but has said "
+                f"nothing for {limit_s:g} s. Is this a realtime server? --timeout waits for longer."
+            )
 
+    def _gone(self) -> bool:
+        last = [each for each in self.results if each.verdict != "not tried"][-MOST_SILENCES:]
+        return len(last) == MOST_SILENCES and not any(each.begun for each in last)
 
-class Phone:
-    """A call as a `Line`."""
+    def _setup(self, speech: bytes) -> Setup:
+        return Setup(
+            self._options.dialect,
+            speech,
+            self._options.timeout,
+            self._options.strict,
+            self._options.max_wait,
+            urlsplit(self._address.url).path,
+            self._address.key is not None,
+        )
 
-    def __init__(self, line: Call) -> None:
-        self._line = line
-
-    async def say(self, frame: str) -> None:
-        """See `Line`."""
-        try:
-            await self._line.say_encoded(frame)
-        except ConnectionClosed:
-            raise HungUp from None
-
-    def frames(self) -> AsyncIterator[str | bytes]:
-        """See `Line`."""
-        return self._line.frames()
-
-    @property
-    def farewell(self) -> str:
-        """See `Line`."""
-        return self._line.farewell
-
-
-def with_intent(address: Address, intent: str) -> Address:
-    """The same server, asked for such a session. OpenAI refuses a model where there is an intent."""
-    parts = urlsplit(address.url)
-    kept = {name: value for name, value in parse_qsl(parts.query) if name != "model"}
-    url = urlunsplit(parts._replace(query=urlencode(kept | {"intent": intent})))
-    return msgspec.structs.replace(address, url=url)
+    def _dial(self, knock: Knock) -> AbstractAsyncContextManager[Phone]:
+        return knocked(self._address, knock, min(OPENING_S, self._options.timeout))
 
 
 async def sentence() -> bytes:
@@ -230,9 +282,15 @@ def row(result: Result, width: int) -> Text:
         (result.remark or result.holds, "" if result.verdict == "broken" else "dim"),
     )
     for reason in result.reasons:
-        line.append(f"\n    {reason.sentence}", "red")
-        for event in reason.events:
-            shown = msgspec.json.encode(event).decode()
-            more = "..." if len(shown) > EVENT_CHARACTERS else ""
-            line.append(f"\n      {shown[:EVENT_CHARACTERS]}{more}", "dim")
+        _tell(line, reason, "red")
+    for reason in result.advice:
+        _tell(line, reason, "cyan")
     return line
+
+
+def _tell(line: Text, reason: Reason, style: str) -> None:
+    line.append(f"\n    {reason.sentence}", style)
+    for event in reason.events:
+        shown = msgspec.json.encode(event).decode()
+        more = "..." if len(shown) > EVENT_CHARACTERS else ""
+        line.append(f"\n      {shown[:EVENT_CHARACTERS]}{more}", "dim")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from vivavoce.conformance.reading import (
     Broken,
@@ -54,6 +55,7 @@ class Hearing:
         self._started_ms = 0.0
         self._stopped_ms = 0.0
         self._committed: set[str] = set()
+        self._thrown: set[str] = set()  # items to come whose audio was cleared away
         self._to_announce: str | None = None
 
     def see(self, kind: str, frame: Frame) -> Iterator[str]:
@@ -74,6 +76,8 @@ class Hearing:
                 yield from self._start(item_id, number_of(frame, "audio_start_ms"))
                 yield from self._stop(item_id, number_of(frame, "audio_end_ms"))
             case "input_audio_buffer.cleared":
+                if self._speaking is not None:
+                    self._thrown.add(self._speaking)
                 self._speaking = None
             case "input_audio_buffer.committed":
                 yield from self._commit(item_id)
@@ -87,6 +91,8 @@ class Hearing:
             yield f"speech of {item_id} started before {self._stopped} was committed"
         if item_id in self._committed:
             yield f"speech started for {item_id}, which was committed already"
+        if item_id in self._thrown:
+            yield f"speech started for {item_id}, whose audio was thrown away"
         if at_ms < self._stopped_ms:
             yield f"speech of {item_id} starts at {at_ms} ms, before {self._stopped_ms} ms was over"
         self._speaking, self._started_ms, self._binding = item_id, at_ms, True
@@ -102,6 +108,8 @@ class Hearing:
             yield f"{item_id} was committed where the speech was announced as {meant}"
         if item_id in self._committed:
             yield f"{item_id} was committed twice"
+        if item_id in self._thrown:
+            yield f"{item_id} was committed, but its audio was thrown away"
         self._committed.add(item_id)
         self._speaking = self._stopped = None
         self._to_announce = item_id
@@ -204,51 +212,107 @@ class Conversation:
 
 
 class Transcriptions:
-    """Deltas, which may come before their item, then one conclusion that agrees with them."""
+    """Deltas, which may come before their item, then one conclusion that agrees with them.
+
+    Of an item with several recordings, each part has its own.
+    What is cleared away takes its words with it: none are owed, and none may come. Where another
+    detector takes over, the words of what was being spoken may go on or may be over.
+    """
 
     def __init__(self) -> None:
         self._transcribing = False
+        self._detection: object = None
+        self._coming: set[str] = set()  # items that are spoken, and not committed
+        self._settled: set[str] = set()  # items that were committed or announced
         self._known: set[str] = set()
-        self._owed: set[str] = set()
-        self._concluded: set[str] = set()
-        self._words: defaultdict[str, str] = defaultdict(str)
+        self._owed: set[_Speech] = set()
+        self._excused: set[str] = set()  # items whose words need no conclusion
+        self._thrown: set[str] = set()
+        self._concluded: set[_Speech] = set()
+        self._words: defaultdict[_Speech, str] = defaultdict(str)
 
     def see(self, kind: str, frame: Frame) -> Iterator[str]:
         item_id = name_of(frame, "item_id")
         match kind:
             case "session.created" | "session.updated":
                 self._transcribing = _audio_input(frame, "transcription") is not None
+                self._detect(_audio_input(frame, "turn_detection"))
+            case "input_audio_buffer.speech_started":
+                self._coming.add(item_id)
+            case "input_audio_buffer.cleared":
+                self._throw()
+            case "input_audio_buffer.committed":
+                self._settle(item_id)
+                if self._transcribing:
+                    self._owed.add(_Speech(item_id, 0))
             case "conversation.item.added":
                 self._known.add(name_of(object_of(frame, "item"), "id"))
+                self._settle(name_of(object_of(frame, "item"), "id"))
             case "conversation.item.deleted":
-                self._owed.discard(item_id)
-            case "input_audio_buffer.committed" if self._transcribing:
-                self._owed.add(item_id)
+                self._owed = {owed for owed in self._owed if owed.item_id != item_id}
             case _ if kind.startswith(TRANSCRIPTION):
-                yield from self._transcribe(kind.removeprefix(TRANSCRIPTION), item_id, frame)
+                speech = _Speech(item_id, int(number_of(frame, "content_index")))
+                yield from self._transcribe(kind.removeprefix(TRANSCRIPTION), speech, frame)
 
-    def _transcribe(self, kind: str, item_id: str, frame: Frame) -> Iterator[str]:
-        if item_id in self._concluded:
-            raise Broken(f"transcription of {item_id} was concluded before its {kind}")
+    def _detect(self, detection: object) -> None:
+        if detection != self._detection:
+            self._excused |= self._read - self._settled
+        self._detection = detection
+
+    def _throw(self) -> None:
+        """What is spoken, or has words already, and is not committed will never come."""
+        self._thrown |= (self._coming | self._read) - self._settled
+        for speech in [one for one in self._words if one.item_id in self._thrown]:
+            del self._words[speech]
+        self._coming.clear()
+
+    @property
+    def _read(self) -> set[str]:
+        """The items whose words have begun."""
+        return {speech.item_id for speech in self._words}
+
+    def _settle(self, item_id: str) -> None:
+        self._settled.add(item_id)
+        self._coming.discard(item_id)
+        self._excused.discard(item_id)
+
+    def _transcribe(self, kind: str, speech: "_Speech", frame: Frame) -> Iterator[str]:
+        name = f"transcription of {speech}"
+        if speech in self._concluded:
+            raise Broken(f"{name} was concluded before its {kind}")
+        if speech.item_id in self._thrown:
+            raise Broken(f"{name} {kind}, but its audio was thrown away")
         if kind == "delta":
-            self._words[item_id] += text_of(frame, "delta")
+            self._words[speech] += text_of(frame, "delta")
         if kind not in ("completed", "failed"):
             return
-        if item_id not in self._known:
-            yield f"transcription of {item_id} {kind} before its item came"
+        if speech.item_id not in self._known:
+            yield f"{name} {kind} before its item came"
         if kind == "completed":
-            yield from sums(f"transcription of {item_id}", object_of(frame, "usage"))
-            words, transcript = self._words.get(item_id), text_of(frame, "transcript")
+            yield from sums(name, object_of(frame, "usage"))
+            words, transcript = self._words.get(speech), text_of(frame, "transcript")
             # Models pad their deltas with blanks, and the whole is trimmed.
             if words is not None and words.strip() != transcript.strip():
-                yield f"transcript of {item_id} is not what its deltas say"
-        self._concluded.add(item_id)
-        self._owed.discard(item_id)
-        self._words.pop(item_id, None)
+                yield f"transcript of {speech} is not what its deltas say"
+        self._concluded.add(speech)
+        self._owed.discard(speech)
+        self._words.pop(speech, None)
 
     def end(self) -> Iterator[str]:
-        for item_id in sorted(self._owed | set(self._words)):
-            yield f"transcription of {item_id} was never concluded"
+        begun = {speech for speech in self._words if speech.item_id not in self._excused}
+        for speech in sorted(self._owed | begun):
+            yield f"transcription of {speech} was never concluded"
+
+
+class _Speech(NamedTuple):
+    """A recording that is written down."""
+
+    item_id: str
+    content_index: int
+
+    def __str__(self) -> str:
+        index = self.content_index
+        return f"part {index} of {self.item_id}" if index else self.item_id
 
 
 class Playback:
@@ -287,7 +351,7 @@ class Playback:
 
 def _audio_told(kind: str, frame: Frame) -> Iterator[str]:
     """Items bear no audio but where one is retrieved."""
-    if kind == "conversation.item.retrieved":
+    if kind == "conversation.item.retrieved" or not ("item" in frame or "response" in frame):
         return
     output = object_of(frame, "response").get("output")
     for item in [object_of(frame, "item"), *(output if isinstance(output, list) else [])]:

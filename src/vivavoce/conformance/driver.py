@@ -5,17 +5,21 @@ The caller's own task takes the frames as they come and holds each against the c
 laws. The case only looks through what has arrived and waits for more: nothing is consumed, so the
 order in which a case looks does not matter. After the case the session has to give a sign of life
 and to conclude whatever it began.
+
+What the services document or are seen to do has to hold. What this project recommends beyond that
+is advice: a server that does otherwise is told so, and is not broken.
 """
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count, groupby
 from typing import Any, Literal, Protocol, cast
 
 import anyio
 import msgspec
 import pybase64
+from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from vivavoce.conformance.catalogue import DialectName
@@ -29,8 +33,10 @@ CHUNK_BYTES = RATE_HZ // 10 * 2
 MOST_EVENTS_SHOWN = 3
 # A response that fails of these says nothing about the server's order.
 SPENT = ("rate_limit", "quota")
+PATIENCE_S = 5.0  # for what has to come at once: a refusal, a close
 
-Need = Literal["speech", "tools"]
+Need = Literal["speech", "tools", "key"]
+Place = Literal["bearer", "api-key", "query", "subprotocol"]
 
 
 class HungUp(Exception):  # noqa: N818 - what happened
@@ -41,6 +47,15 @@ class NoSession(Exception):  # noqa: N818 - what came of dialling
     """There was no session to be had; the message says why."""
 
 
+class TurnedAway(NoSession):
+    """The upgrade was refused with an HTTP status. *body* is empty where it was no JSON object."""
+
+    def __init__(self, message: str, status: int, body: Json) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
 class Breach(Exception):  # noqa: N818 - a law broken, not a fault of ours
     """What the case is about does not hold."""
 
@@ -49,15 +64,74 @@ class Breach(Exception):  # noqa: N818 - a law broken, not a fault of ours
         self.reason = Reason(sentence, tuple(cast(Json, shortened(event)) for event in events))
 
 
+class HangUp(Breach):
+    """The server hung up where it had no reason to: never a matter of advice."""
+
+
 class NotShown(Exception):  # noqa: N818 - a verdict, not an error
     """What the case is about could not be provoked; the message says why."""
+
+    verdict: Verdict = "not shown"
+
+
+class NotTried(NotShown):
+    """Nobody tried to provoke it; the message says what is missing."""
+
+    verdict: Verdict = "not tried"
+
+
+class Knock(Struct, frozen=True):
+    """How a connection is asked for: as the address says, but for what is named here.
+
+    *place* is where the key goes, None being where it goes by custom; an empty *model* names none.
+    *beta* says whether OpenAI's path is asked for the preview, None as the dialect has it.
+    """
+
+    intent: str | None = None
+    key: Literal["right", "wrong", "none"] = "right"
+    place: Place | None = None
+    subprotocols: tuple[str, ...] = ()
+    path: str | None = None
+    model: str | None = None
+    version: str | None = None
+    beta: bool | None = None
+
+
+class Met(Struct, frozen=True):
+    """How a knock was answered: by a session, an HTTP status, or an error event and a close."""
+
+    session: Json | None = None
+    status: int | None = None
+    body: Json = {}
+    events: tuple[Json, ...] = ()
+    farewell: str = ""
+
+    @property
+    def error(self) -> Json:
+        """What was said to be wrong, wherever it was said."""
+        for event in self.events:
+            if kind_of(event) == "error":
+                return _error(event)
+        return _error(self.body)
+
+    @property
+    def closed_with(self) -> int | None:
+        """The code of the close."""
+        return code_of(self.farewell)
+
+    @property
+    def told(self) -> list[Json]:
+        """All of it, for a verdict."""
+        if self.status is not None:
+            return [{"status": self.status, "body": self.body}]
+        return [*self.events[:MOST_EVENTS_SHOWN], {"closed with": self.farewell}]
 
 
 class Line(Protocol):
     """A connection to a realtime server."""
 
-    async def say(self, frame: str) -> None:
-        """Send a text frame; HungUp when the server has closed."""
+    async def say(self, frame: str | bytes) -> None:
+        """Send a frame, binary if of bytes; HungUp when the server has closed."""
         ...
 
     def frames(self) -> AsyncIterator[str | bytes]:
@@ -69,17 +143,25 @@ class Line(Protocol):
         """With what code and reason it was closed."""
         ...
 
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server chose of those that were offered."""
+        ...
+
 
 class Dial(Protocol):
-    """Opens connections to one server in one dialect."""
+    """Opens connections to one server."""
 
-    def __call__(self, intent: str | None) -> AbstractAsyncContextManager[Line]:
-        """A new session, for transcription where *intent* says so; NoSession if there is none."""
+    def __call__(self, knock: Knock) -> AbstractAsyncContextManager[Line]:
+        """A new connection, asked for so; NoSession if there is none to be had."""
         ...
 
 
 class Case(Struct, frozen=True):
-    """Something that holds of every realtime server, and how it is shown."""
+    """Something that holds of every realtime server, and how it is shown.
+
+    What is *advised* only is this project's own recommendation, and breaks no other server.
+    """
 
     name: str
     holds: str
@@ -87,6 +169,7 @@ class Case(Struct, frozen=True):
     dialects: tuple[DialectName, ...] = ("ga", "preview")
     needs: tuple[Need, ...] = ()
     intent: str | None = None
+    advised: bool = False
 
 
 def case(
@@ -95,12 +178,13 @@ def case(
     dialects: tuple[DialectName, ...] = ("ga", "preview"),
     needs: tuple[Need, ...] = (),
     intent: str | None = None,
+    advised: bool = False,
 ) -> Callable[[Callable[["Caller"], Awaitable[None]]], Case]:
     """Make a case of a function, by whose name it is called."""
 
     def made(play: Callable[[Caller], Awaitable[None]]) -> Case:
         name = str(getattr(play, "__name__", "")).replace("_", "-")
-        return Case(name, holds, play, dialects, needs, intent)
+        return Case(name, holds, play, dialects, needs, intent, advised)
 
     return made
 
@@ -109,13 +193,23 @@ class Setup(Struct, frozen=True):
     """What every case is played with.
 
     *speech* is a sentence as PCM16 at 24 kHz, empty where there is none. With *strict* a server
-    also has to send every key that ours always sends.
+    also has to send every key that ours always sends. A case that has to wait for something on
+    purpose may wait *wait_s*, besides its limit. *path* is the address's, *keyed* whether it has
+    a key.
     """
 
     dialect: DialectName
     speech: bytes = b""
     limit_s: float = 20.0
     strict: bool = False
+    wait_s: float = 10.0
+    path: str = "/openai/v1/realtime"
+    keyed: bool = True
+
+    @property
+    def azure(self) -> bool:
+        """Whether the path is of Azure's family."""
+        return self.path.startswith("/openai/")
 
 
 class Answer(Struct, frozen=True):
@@ -149,17 +243,24 @@ class Answer(Struct, frozen=True):
 class Caller:
     """One session as a case leads it."""
 
-    def __init__(self, line: Line, setup: Setup) -> None:
+    def __init__(self, line: Line, setup: Setup, dial: Dial, tasks: TaskGroup) -> None:
+        self.setup = setup
         self.dialect = setup.dialect
         self.speech = setup.speech
         self.events: list[Json] = []
         self.reasons: list[Reason] = []
+        self.advice: list[Reason] = []
+        self.advised = False  # whether what the case finds is advice
+        self.limit = anyio.CancelScope()
         self.awaiting = "session.created"
         self._line = line
+        self._dial = dial
+        self._tasks = tasks
         self._strict = setup.strict
         self._laws = Laws(setup.dialect)
         self._news = anyio.Event()
         self._over = False
+        self._dismissed = False
         self._numbers = count(1)
         self._may_fail: set[str | None] = set()
         self._complaint: Json | None = None
@@ -194,8 +295,16 @@ class Caller:
 
     def blame(self, sentence: str, *events: Json) -> None:
         """Break the case; what was said before is not said again."""
-        if sentence not in (reason.sentence for reason in self.reasons):
-            self.reasons.append(Breach(sentence, *events).reason)
+        _note(self.reasons, Breach(sentence, *events).reason)
+
+    def advise(self, sentence: str, *events: Json) -> None:
+        """Say what ours does otherwise; it breaks nothing."""
+        _note(self.advice, Breach(sentence, *events).reason)
+
+    def find_fault(self, breach: Breach) -> None:
+        """Break the case, or advise if the case is no more than advice."""
+        advised = self.advised and not isinstance(breach, HangUp)
+        _note(self.advice if advised else self.reasons, breach.reason)
 
     def _tell(self) -> None:
         news, self._news = self._news, anyio.Event()
@@ -205,6 +314,10 @@ class Caller:
     def here(self) -> int:
         """Where the next event will stand; waits may be told to look only from there on."""
         return len(self.events)
+
+    def pardon(self) -> None:
+        """Forget the error that nothing called for, so that the rest can be judged."""
+        self._complaint = None
 
     async def find(self, what: str, fits: Callable[[Json], bool], since: int = 0) -> Json:
         """The first event that fits; *what* it is goes into the verdict if it never comes."""
@@ -238,6 +351,73 @@ class Caller:
         """The last few events, for a verdict."""
         return self.events[-MOST_EVENTS_SHOWN:]
 
+    # Knocking, from within a case: the session that it has goes on meanwhile.
+
+    @asynccontextmanager
+    async def another(
+        self, knock: Knock, dialect: DialectName | None = None
+    ) -> AsyncIterator["Caller"]:
+        """One more connection; what breaks there breaks this case."""
+        setup = msgspec.structs.replace(self.setup, dialect=dialect or self.dialect)
+        fault: Breach | NotShown | None = None
+        async with self._dial(knock) as line:
+            other = Caller(line, setup, self._dial, self._tasks)
+            other.reasons, other.advice = self.reasons, self.advice
+            self._tasks.start_soon(other.listen)
+            try:
+                yield other
+            except (Breach, NotShown) as found:
+                # Not through the connection, which may have tasks of its own and would wrap it.
+                fault = found
+        if fault is not None:
+            raise fault
+
+    async def met(self, knock: Knock, dialect: DialectName | None = None) -> Met:
+        """How the server answers; it has to answer at once."""
+        self.awaiting = "an answer to an upgrade"
+        try:
+            async with self.another(knock, dialect) as other:
+                with anyio.move_on_after(PATIENCE_S):
+                    while not (other.heard("session.created") or other.over):
+                        await other.news()
+                created = other.heard("session.created")
+                session = created[0].get("session") if created else None
+                return Met(session, events=tuple(other.events), farewell=other.farewell)
+        except TurnedAway as refused:
+            return Met(status=refused.status, body=refused.body)
+
+    async def news(self) -> None:
+        """Wait for one more frame, or the end of them."""
+        await self._news.wait()
+
+    @property
+    def over(self) -> bool:
+        """Whether the server has hung up."""
+        return self._over
+
+    @property
+    def farewell(self) -> str:
+        """With what code and reason the connection was closed, if it was."""
+        return self._line.farewell
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server chose of those that were offered."""
+        return self._line.subprotocol
+
+    async def hung_up(self) -> None:
+        """Return when the server has hung up, as it has to here: the session is over."""
+        self._dismissed = True
+        while not self._over:
+            self.awaiting = "a close"
+            await self.news()
+
+    def will_take(self, seconds: float) -> None:
+        """Have so much more time, unless that is longer than anybody wants to wait."""
+        if seconds > self.setup.wait_s:
+            raise NotTried(f"it takes {seconds:.0f} s; --max-wait says how long may be waited")
+        self.limit.deadline += max(seconds, 0)
+
     # Speaking.
 
     async def say(self, kind: str, *, may_fail: bool = False, **keys: object) -> str:
@@ -249,20 +429,31 @@ class Caller:
         await self.say_raw(msgspec.json.encode(event).decode())
         return event_id
 
-    async def say_raw(self, frame: str) -> None:
-        """Send a frame as it is."""
+    async def say_raw(self, frame: str | bytes) -> None:
+        """Send a frame as it is, binary if of bytes."""
         try:
             await self._line.say(frame)
         except HungUp:
             raise self._hung_up("amid the case") from None
 
     async def refused(
-        self, kind: str, code: str | None, param: str | None, says: str = "", **keys: object
-    ) -> None:
-        """Send an event that has to be refused so; *says* stands in the message."""
+        self,
+        kind: str,
+        code: str | None,
+        param: str | None,
+        says: str = "",
+        *,
+        advised: bool = False,
+        **keys: object,
+    ) -> Json:
+        """Send an event that has to be refused so, and return the error.
+
+        *says* stands in the message. Where no service documents the code and the param they are
+        *advised*: others break nothing.
+        """
         since = self.here
         event_id = await self.say(kind, may_fail=True, **keys)
-        await self._refusal(since, event_id, code, param, says)
+        return await self._refusal(since, event_id, code, param, says, advised=advised)
 
     async def refused_raw(
         self, frame: str, event_id: str | None, code: str, param: str | None
@@ -271,26 +462,67 @@ class Caller:
         since = self.here
         self._may_fail.add(event_id)
         await self.say_raw(frame)
-        await self._refusal(since, event_id, code, param, "")
+        await self._refusal(since, event_id, code, param, "", advised=False)
         self._may_fail.discard(None)
 
     async def _refusal(
-        self, since: int, event_id: str | None, code: str | None, param: str | None, says: str
-    ) -> None:
+        self,
+        since: int,
+        event_id: str | None,
+        code: str | None,
+        param: str | None,
+        says: str,
+        *,
+        advised: bool,
+    ) -> Json:
         def fits(event: Json) -> bool:
             at_fault = _error(event).get("event_id")
             return kind_of(event) == "error" and at_fault in (event_id, None)
 
-        event = await self.find(f"an error with code {code}", fits, since)
+        with anyio.move_on_after(PATIENCE_S) as limit:
+            event = await self.find(f"an error with code {code}", fits, since)
+        if limit.cancelled_caught:
+            raise Breach(f"no error came within {PATIENCE_S:g} s, nor any with code {code}")
         error = _error(event)
-        for key, expected in (("code", code), ("param", param), ("event_id", event_id)):
+        if error.get("event_id") != event_id:
+            # The hosted services are seen to leave it out at times.
+            self.advise(f"error.event_id is null, not {event_id!r}", event)
+        for key, expected in (("code", code), ("param", param)):
             if error.get(key) != expected:
-                raise Breach(f"error.{key} is {error.get(key)!r}, not {expected!r}", event)
+                breach = Breach(f"error.{key} is {error.get(key)!r}, not {expected!r}", event)
+                if not advised:
+                    raise breach
+                _note(self.advice, breach.reason)
         if says.lower() not in str(error.get("message")).lower():
             raise Breach(f"error.message does not say {says!r}", event)
+        return event
 
-    def _hung_up(self, when: str) -> Breach:
-        return Breach(f"the server hung up {when}: {self._line.farewell}", *self.latest())
+    async def attempt(self, kind: str, answer: str, **keys: object) -> Json:
+        """Send what a server may take or refuse: the answer of that type, by GA's name, or the
+        error."""
+        since = self.here
+        event_id = await self.say(kind, may_fail=True, **keys)
+        return await self._taken_or_refused(answer, event_id, since)
+
+    async def attempt_raw(self, frame: str | bytes, event_id: str | None, answer: str) -> Json:
+        """The same of a frame; *event_id* is the one within it."""
+        since = self.here
+        self._may_fail.add(event_id)
+        await self.say_raw(frame)
+        event = await self._taken_or_refused(answer, event_id, since)
+        self._may_fail.discard(None)
+        return event
+
+    async def _taken_or_refused(self, answer: str, event_id: str | None, since: int) -> Json:
+        def fits(event: Json) -> bool:
+            if kind_of(event) == "error":
+                return _error(event).get("event_id") in (event_id, None)
+            return kind_of(event) == answer
+
+        return await self.find(f"{own_name(self.dialect, answer)} or an error", fits, since)
+
+    def _hung_up(self, when: str) -> HangUp:
+        return HangUp(f"the server hung up {when}: {self._line.farewell}", *self.latest())
 
     # What many cases do.
 
@@ -392,59 +624,118 @@ class Caller:
 
     async def conclude(self) -> None:
         """Return when the server owes nothing any more."""
+        if self._dismissed:
+            return
         await self.sign_of_life()
         while owed := self._laws.end():
             since = self.here
             await self.find(f"what is owed: {'; '.join(owed)}", lambda _: True, since)
 
 
+LACKING: dict[Need, str] = {
+    "speech": "there is no speech to send; --speech names a file of it",
+    "key": "no key was named, so none can be wrong",
+}
+
+
 async def play(case: Case, dial: Dial, setup: Setup) -> Result:
     """Play a case in a session of its own, and judge."""
     began = time.perf_counter()
-    remark, reasons = "", []
-    if "speech" in case.needs and not setup.speech:
-        remark = "there is no speech to send"
-    else:
+    why: NotShown | None = _lacking(case, setup)
+    reasons: list[Reason] = []
+    advice: list[Reason] = []
+    begun = True
+    if why is None:
+        begun = False
         try:
-            async with dial(case.intent) as line:
-                caller = Caller(line, setup)
-                remark = await _lead(case, caller, setup.limit_s)
-                reasons = caller.reasons
+            async with dial(Knock(intent=case.intent)) as line:
+                begun, why = await _lead(case, line, setup, dial, reasons, advice)
         except NoSession as refused:
-            reasons = [Reason(f"no session: {refused}")]
-    verdict: Verdict = "broken" if reasons else "not shown" if remark else "held"
-    ms = round((time.perf_counter() - began) * 1000)
-    return Result(case.name, case.holds, setup.dialect, verdict, tuple(reasons), remark, ms)
+            reasons.append(Reason(f"no session: {refused}"))
+    return Result(
+        case.name,
+        case.holds,
+        setup.dialect,
+        _verdict(reasons, advice, why),
+        tuple(reasons),
+        tuple(advice),
+        "" if why is None else str(why),
+        begun,
+        round((time.perf_counter() - began) * 1000),
+    )
 
 
-async def _lead(case: Case, caller: Caller, limit_s: float) -> str:
-    """Play it within the time; why it could not be shown, if so."""
-    remark = ""
+def _verdict(reasons: list[Reason], advice: list[Reason], why: NotShown | None) -> Verdict:
+    if reasons:
+        return "broken"
+    if why is not None:
+        return why.verdict
+    return "advice" if advice else "held"
+
+
+def _lacking(case: Case, setup: Setup) -> NotTried | None:
+    there: dict[Need, bool] = {"speech": bool(setup.speech), "key": setup.keyed, "tools": True}
+    return next((NotTried(LACKING[need]) for need in case.needs if not there[need]), None)
+
+
+async def _lead(
+    case: Case,
+    line: Line,
+    setup: Setup,
+    dial: Dial,
+    reasons: list[Reason],
+    advice: list[Reason],
+) -> tuple[bool, NotShown | None]:
+    """Play it within the time; whether the session began, and why it could not be shown, if so."""
+    why: NotShown | None = None
     async with anyio.create_task_group() as tasks:
+        caller = Caller(line, setup, dial, tasks)
+        caller.reasons, caller.advice = reasons, advice
         tasks.start_soon(caller.listen)
-        with anyio.move_on_after(limit_s) as limit:
-            remark = await _through(case, caller)
-        if limit.cancelled_caught:
-            caller.blame(f"waited {limit_s:g} s for {caller.awaiting}", *caller.latest())
+        with anyio.move_on_after(setup.limit_s) as caller.limit:
+            why = await _through(case, caller)
+        if caller.limit.cancelled_caught:
+            waited = f"waited {setup.limit_s:g} s for {caller.awaiting}"
+            caller.find_fault(Breach(waited, *caller.latest()))
         tasks.cancel_scope.cancel()
-    return remark
+    return bool(caller.heard("session.created")), why
 
 
-async def _through(case: Case, caller: Caller) -> str:
-    remark = ""
+async def _through(case: Case, caller: Caller) -> NotShown | None:
+    why: NotShown | None = None
     try:
         await caller.opened()
+        caller.advised = case.advised
         try:
             await case.play(caller)
-        except NotShown as why:
-            remark = str(why)
+        except NotShown as hidden:
+            why = hidden
+        except Breach as breach:
+            if not case.advised or isinstance(breach, HangUp):
+                raise
+            caller.find_fault(breach)
+            caller.pardon()
+        caller.advised = False
         await caller.conclude()
     except Breach as breach:
         caller.reasons.append(breach.reason)
+    except NoSession as refused:
+        caller.find_fault(Breach(f"no further session: {refused}"))
     except (LookupError, TypeError, ValueError) as unreadable:
         # A key that is not there, or not what it should be: the validator has said which.
         caller.blame(f"an event cannot be read: {unreadable!r}", *caller.latest())
-    return remark
+    return why
+
+
+def code_of(farewell: str) -> int | None:
+    """The code of a close, where there was any."""
+    code = farewell.partition(" ")[0]
+    return int(code) if code.isdigit() else None
+
+
+def _note(reasons: list[Reason], reason: Reason) -> None:
+    if reason.sentence not in (known.sentence for known in reasons):
+        reasons.append(reason)
 
 
 def _error(event: Json) -> Json:

@@ -18,11 +18,19 @@ def sums(name: str, usage: Frame) -> Iterator[str]:
         yield f"usage of {name}: {whole} tokens in all are not {given} in and {made} out"
     for side, told in (("input", given), ("output", made)):
         details = object_of(usage, f"{side}_token_details")
-        kinds = sum(number_of(details, f"{kind}_tokens") for kind in ("text", "audio", "image"))
+        kinds = _whole(details)
         if details and kinds != told:
             yield f"usage of {name}: {told} tokens of {side} are not the {kinds} of its details"
         if number_of(details, "cached_tokens") > told:
             yield f"usage of {name}: more tokens are cached than there are"
+        cached = object_of(details, "cached_tokens_details")
+        if cached and _whole(cached) != number_of(details, "cached_tokens"):
+            yield f"usage of {name}: the cached tokens are not the sum of their details"
+
+
+def _whole(details: Frame) -> float:
+    """All kinds of tokens together."""
+    return sum(number_of(details, f"{kind}_tokens") for kind in ("text", "audio", "image"))
 
 
 def parts_of(item: Frame) -> list[Frame]:

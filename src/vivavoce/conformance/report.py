@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -10,8 +10,9 @@ from msgspec import Struct
 from vivavoce.conformance.catalogue import DialectName
 from vivavoce.conformance.idiom import Json
 
-Verdict = Literal["held", "broken", "not shown"]
+Verdict = Literal["held", "broken", "advice", "not shown", "not tried"]
 
+WORDS: dict[Verdict, str] = {"advice": "with advice"}
 SHOWN_CHARACTERS = 64  # of a long text within an event, such as audio
 
 
@@ -23,22 +24,29 @@ class Reason(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """The verdict on one case. *remark* says why it was not shown."""
+    """The verdict on one case.
+
+    *advice* is what the server does otherwise than ours, and may. *remark* says why the case was not
+    shown or not tried. *begun* is False where no session came about in the first place.
+    """
 
     case: str
     holds: str
     dialect: DialectName
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
+    advice: tuple[Reason, ...] = ()
     remark: str = ""
+    begun: bool = True
     ms: int = 0
 
 
 def counts(results: Iterable[Result]) -> str:
-    """How many there are of each verdict."""
+    """How many there are of each verdict; what never fails to be said is how many broke."""
     counted = Counter(result.verdict for result in results)
-    verdicts: tuple[Verdict, ...] = ("held", "broken", "not shown")
-    return ", ".join(f"{counted[verdict]} {verdict}" for verdict in verdicts)
+    verdicts: tuple[Verdict, ...] = get_args(Verdict)
+    told = [each for each in verdicts if counted[each] or each in ("held", "broken")]
+    return ", ".join(f"{counted[verdict]} {WORDS.get(verdict, verdict)}" for verdict in told)
 
 
 def exit_status(results: Iterable[Result]) -> int:

@@ -85,6 +85,7 @@ class Responses:
         self._responses: dict[str, _Response] = {}
         self._writing: _Response | None = None  # the latest that writes to the conversation
         self._items: dict[str, _OutputItem] = {}
+        self._billed = 0  # responses created or done, less the rate limits told of them
 
     def see(self, kind: str, frame: Frame) -> Iterator[str]:
         match kind:
@@ -93,9 +94,16 @@ class Responses:
                 self._encoding = _encoding(session) or self._encoding
                 self._transcribing_only = session.get("object") == "realtime.transcription_session"
             case "response.created":
+                self._billed += 1
                 yield from self._create(object_of(frame, "response"))
             case "response.done":
+                self._billed += 1
                 yield from self._close(object_of(frame, "response"))
+            case "rate_limits.updated":
+                # Servers differ in which of the two they tell them after, and may skip one.
+                if not self._billed:
+                    yield "rate_limits.updated came, but no response was created or done for it"
+                self._billed = max(0, self._billed - 1)
             case "response.output_item.added":
                 yield from self._add_item(self._open(frame), frame)
             case "conversation.item.added" | "conversation.item.done":

@@ -8,6 +8,7 @@ one of a closed set was expected.
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import NamedTuple
 
 from vivavoce.conformance.catalogue import (
     Dialect,
@@ -20,8 +21,11 @@ from vivavoce.conformance.catalogue import (
     catalogue,
 )
 
+# Where a value stands: where the object or array around it does, and its key or index. It is put
+# into words only when there is a fault, because nearly all values have none.
+Path = tuple["Path", str | int] | None
 # A check appends the faults of a value, which stands at the path, to the list.
-Check = Callable[[object, str, list[str]], None]
+Check = Callable[[object, Path, list[str]], None]
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -70,7 +74,7 @@ def faults(
             found.append(f"type: {dialect} never sends {kind!r}")
         if transport and event.transports and transport not in event.transports:
             found.append(f"type: {kind!r} is not for {transport}")
-        check(frame, "", found)
+        check(frame, None, found)
     return found
 
 
@@ -84,8 +88,22 @@ def _checks(
     return {kind: (event, compiler.keys(event.fields)) for kind, event in events.items()}
 
 
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+def _told(path: Path, key: str | int | None = None) -> str:
+    """The path in words, or that of its member *key*."""
+    if key is not None:
+        path = (path, key)
+    told = ""
+    while path is not None:
+        path, key = path
+        told = f"[{key}]{told}" if isinstance(key, int) else f".{key}{told}"
+    return told.removeprefix(".")
+
+
+class _Checked(NamedTuple):
+    """The check of one key, and the types of which any value is right: most need no check."""
+
+    check: Check
+    right: frozenset[type]
 
 
 class _Compiler:
@@ -107,19 +125,19 @@ class _Compiler:
         }
         expected = frozenset(demanded)
 
-        def check(value: object, path: str, found: list[str]) -> None:
+        def check(value: object, path: Path, found: list[str]) -> None:
             assert isinstance(value, dict)
             present = value.keys()
             if not expected <= present:
                 found += [
-                    f"{_join(path, key)}: {demanded[key]}" for key in demanded if key not in present
+                    f"{_told(path, key)}: {demanded[key]}" for key in demanded if key not in present
                 ]
             for key, member in value.items():
                 known = checks.get(key)
                 if known is None:
-                    found.append(f"{_join(path, key)}: unknown")
-                else:
-                    known(member, _join(path, key), found)
+                    found.append(f"{_told(path, key)}: unknown")
+                elif type(member) not in known.right:
+                    known.check(member, (path, key), found)
 
         return check
 
@@ -130,25 +148,28 @@ class _Compiler:
             self._made[name] = self.keys(self._schema.objects[name])
         return self._made[name]
 
-    def _field(self, field: Field) -> Check:
+    def _field(self, field: Field) -> "_Checked":
         inner = {kind: self._value(kind, field) for kind in field.types}
         by_type = {cls: check for kind, check in inner.items() for cls in TYPES[kind]}
         expected = " or ".join(NAMES[TYPES[kind][-1]] for kind in field.types)
         nullable = field.nullable
         never = self._server and field.emit == "never"
 
-        def check(value: object, path: str, found: list[str]) -> None:
+        def check(value: object, path: Path, found: list[str]) -> None:
             if never:
-                found.append(f"{path}: never sent")
+                found.append(f"{_told(path)}: never sent")
             if value is None and nullable:
                 return
             given = type(value)
             if given not in by_type:
-                found.append(f"{path}: {expected} expected, not {NAMES.get(given, given)}")
+                found.append(f"{_told(path)}: {expected} expected, not {NAMES.get(given, given)}")
             elif (inside := by_type[given]) is not None:
                 inside(value, path, found)
 
-        return check
+        right = {given for given, inside in by_type.items() if inside is None}
+        if nullable:
+            right.add(type(None))
+        return _Checked(check, frozenset() if never else frozenset(right))
 
     def _value(self, kind: str, field: Field) -> Check | None:
         """What is to be checked of a value of the JSON type *kind*, beyond that type."""
@@ -174,14 +195,14 @@ class _Compiler:
         if not allowed and pattern is None and longest is None:
             return None
 
-        def check(value: object, path: str, found: list[str]) -> None:
+        def check(value: object, path: Path, found: list[str]) -> None:
             assert isinstance(value, str)
             if allowed and value not in allowed:
-                found.append(f"{path}: {value[:40]!r} is not {_either(allowed)}")
+                found.append(f"{_told(path)}: {value[:40]!r} is not {_either(allowed)}")
             if pattern and not pattern.fullmatch(value):
-                found.append(f"{path}: does not match {pattern.pattern}")
+                found.append(f"{_told(path)}: does not match {pattern.pattern}")
             if longest and len(value) > longest:
-                found.append(f"{path}: {len(value)} characters, at most {longest} allowed")
+                found.append(f"{_told(path)}: {len(value)} characters, at most {longest} allowed")
 
         return check
 
@@ -195,10 +216,11 @@ class _Compiler:
         else:
             return None
 
-        def check(value: object, path: str, found: list[str]) -> None:
+        def check(value: object, path: Path, found: list[str]) -> None:
             assert isinstance(value, list)
             for index, one in enumerate(value):
-                member(one, f"{path}[{index}]", found)
+                if type(one) not in member.right:
+                    member.check(one, (path, index), found)
 
         return check
 
@@ -211,14 +233,15 @@ class _Compiler:
             return _fewest_faults([one.check for one in marked])
         kinds: dict[tuple[object, ...], Check | None] = {}
 
-        def check(value: object, path: str, found: list[str]) -> None:
+        def check(value: object, path: Path, found: list[str]) -> None:
             assert isinstance(value, dict)
-            given = tuple(mark if isinstance(mark := value.get(key), str) else None for key in keys)
+            marking = map(value.get, keys)
+            given = tuple([mark if isinstance(mark, str) else None for mark in marking])
             chosen = kinds.get(given)
             if chosen is None:
                 fitting = [one for one in marked if one.fits(value)]
                 if not fitting:
-                    found.append(f"{path}: no kind has {_pairs(keys, value)}")
+                    found.append(f"{_told(path)}: no kind has {_pairs(keys, value)}")
                     return
                 chosen = kinds[given] = fitting[0].check
             chosen(value, path, found)
@@ -240,7 +263,7 @@ class _Marked:
 
 
 def _fewest_faults(checks: list[Check]) -> Check:
-    def check(value: object, path: str, found: list[str]) -> None:
+    def check(value: object, path: Path, found: list[str]) -> None:
         fewest: list[str] | None = None
         for one in checks:
             tried: list[str] = []
@@ -258,14 +281,14 @@ def _number(field: Field) -> Check | None:
     if low is None and high is None and not allowed:
         return None
 
-    def check(value: object, path: str, found: list[str]) -> None:
+    def check(value: object, path: Path, found: list[str]) -> None:
         assert isinstance(value, int | float)
         if allowed and value not in allowed:
-            found.append(f"{path}: {value} is not {_either(allowed)}")
+            found.append(f"{_told(path)}: {value} is not {_either(allowed)}")
         if low is not None and value < low:
-            found.append(f"{path}: {value} is below {low:g}")
+            found.append(f"{_told(path)}: {value} is below {low:g}")
         if high is not None and value > high:
-            found.append(f"{path}: {value} is above {high:g}")
+            found.append(f"{_told(path)}: {value} is above {high:g}")
 
     return check
 
@@ -276,17 +299,17 @@ def _map(field: Field) -> Check | None:
     if pairs is None or key_length is None or length is None:
         return None
 
-    def check(value: object, path: str, found: list[str]) -> None:
+    def check(value: object, path: Path, found: list[str]) -> None:
         assert isinstance(value, dict)
         if len(value) > pairs:
-            found.append(f"{path}: {len(value)} pairs, at most {pairs} allowed")
+            found.append(f"{_told(path)}: {len(value)} pairs, at most {pairs} allowed")
         for index, (key, one) in enumerate(value.items()):
             if len(key) > key_length:
-                found.append(f"{path}: key {index} is longer than {key_length} characters")
+                found.append(f"{_told(path)}: key {index} is longer than {key_length} characters")
             if not isinstance(one, str):
-                found.append(f"{path}: value {index} is not a string")
+                found.append(f"{_told(path)}: value {index} is not a string")
             elif len(one) > length:
-                found.append(f"{path}: value {index} is longer than {length} characters")
+                found.append(f"{_told(path)}: value {index} is longer than {length} characters")
 
     return check
 

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import anyio
+
 from vivavoce.audio.formats import Kind, encode
 from vivavoce.conformance.cases.items import expect_audio
 from vivavoce.conformance.cases.responses import begun, refuse_beyond, spoken, stop
@@ -13,7 +15,7 @@ from vivavoce.conformance.driver import (
     NotShown,
     case,
 )
-from vivavoce.conformance.idiom import Json, kind_of, spelt
+from vivavoce.conformance.idiom import Json, kind_of, spelt, text_item
 from vivavoce.conformance.tone import tone
 
 BYTES_PER_MS = 48
@@ -23,6 +25,10 @@ SHORT_MS = 300
 G711_RATE_HZ = 8000
 # Short of the least that can be committed, in either law's bytes; as PCM it would be much shorter.
 TOO_SHORT_MS, REST_MS = 99, 101
+RATES = {"pcm": 24000, "pcmu": G711_RATE_HZ, "pcma": G711_RATE_HZ}
+KINDS: dict[str, Kind] = {"pcmu": "audio/pcmu", "pcma": "audio/pcma"}
+IDLE_MS, IDLE_TOLERANCE_MS, PIECE_MS = 5000, 500, 100
+TIMED_OUT = "input_audio_buffer.timeout_triggered"
 STARTED, STOPPED = "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped"
 COMMITTED = "input_audio_buffer.committed"
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
@@ -74,7 +80,7 @@ async def turn_by_hand(caller: Caller) -> None:
         raise Breach("speech was told of though nobody listens for it", *speech)
 
 
-@case("audio in pieces that cut through a sample is heard whole")
+@case("audio in pieces that cut through a sample is heard whole", advised=True)
 async def odd_pieces(caller: Caller) -> None:
     await caller.configure(turn_detection=None)
     sound = tone(SHORT_MS)
@@ -233,7 +239,11 @@ async def transcription(caller: Caller) -> None:
 async def transcribe(caller: Caller, sound: bytes) -> None:
     """Commit that, and await its words or that there are none."""
     await caller.append(sound)
-    item_id = (await commit(caller))["item"]["id"]
+    await concluded(caller, (await commit(caller))["item"]["id"])
+
+
+async def concluded(caller: Caller, item_id: str) -> None:
+    """Its words came, or their failure, and only once."""
     ends = (f"{TRANSCRIPTION}completed", f"{TRANSCRIPTION}failed")
 
     def concludes(event: Json) -> bool:
@@ -241,9 +251,9 @@ async def transcribe(caller: Caller, sound: bytes) -> None:
 
     await caller.find(f"{TRANSCRIPTION}completed or failed", concludes)
     await caller.sign_of_life()
-    concluded = [event for event in caller.events if concludes(event)]
-    if len(concluded) != 1:
-        raise Breach("a transcription was concluded more than once", *concluded)
+    endings = [event for event in caller.events if concludes(event)]
+    if len(endings) != 1:
+        raise Breach("a transcription was concluded more than once", *endings)
 
 
 @case("without transcription in the settings no words of the user are told")
@@ -270,7 +280,11 @@ async def transcription_intent(caller: Caller) -> None:
     await only_transcribes(caller, f"{own}.update")
 
 
-@case("a session becomes one for transcription by an update of its type", dialects=("ga",))
+@case(
+    "a session becomes one for transcription by an update of its type",
+    dialects=("ga",),
+    advised=True,
+)
 async def transcription_update(caller: Caller) -> None:
     await only_transcribes(caller, "session.update")
 
@@ -288,24 +302,129 @@ async def only_transcribes(caller: Caller, update: str) -> None:
         raise Breach(f"the answer to {update} is {updated['type']}", updated)
     if updated["session"]["object"] != "realtime.transcription_session":
         raise Breach("it is not a transcription session", updated)
-    await caller.refused("response.create", "invalid_value", "type")
+    await caller.refused("response.create", "invalid_value", "type", advised=True)
     await transcribe(caller, tone(SHORT_MS))
+
+
+@case(
+    "a session for transcription writes down turns by voice, and answers none",
+    needs=("speech",),
+    intent="transcription",
+)
+async def transcription_by_voice(caller: Caller) -> None:
+    settings = {"transcription": {"model": "whisper-1"}, "turn_detection": detection()}
+    session = spelt(caller.dialect, **settings)
+    kind = "transcription_session.update"
+    if caller.dialect == "ga":
+        session["type"], kind = "transcription", "session.update"
+    since = caller.here
+    await caller.say(kind, session=session)
+    await caller.event("session.updated", since)
+    started, _ = await say_sentence(caller)
+    await caller.joined(since, id=started["item_id"])
+    await concluded(caller, started["item_id"])
+    if created := caller.heard("response.created"):
+        raise Breach("a response was created in a session for transcription", *created)
+
+
+@case("audio that is committed follows what was written before it")
+async def commit_follows(caller: Caller) -> None:
+    await caller.configure(turn_detection=None)
+    last = (await caller.put(text_item("Hello.")))["item"]["id"]
+    for _ in range(2):
+        since = caller.here
+        await caller.append(tone(SHORT_MS))
+        added = await commit(caller)
+        committed = await caller.event(COMMITTED, since)
+        for event in (committed, added):
+            if event.get("previous_item_id") != last:
+                raise Breach(f"what was committed should follow {last}", event)
+        last = added["item"]["id"]
+
+
+@case("an append without any audio is taken, and nothing happens", advised=True)
+async def empty_append(caller: Caller) -> None:
+    await caller.say("input_audio_buffer.append", audio="")
+    await caller.sign_of_life()
+
+
+@case("a commit amid speech ends the turn there, under the id that was told", needs=("speech",))
+async def commit_amid_speech(caller: Caller) -> None:
+    await caller.configure(turn_detection=detection())
+    since = caller.here
+    await caller.append(caller.speech[: len(caller.speech) // 4 * 2])
+    started = await caller.event(STARTED, since)
+    added = await commit(caller)
+    if added["item"]["id"] != started["item_id"]:
+        raise Breach("a turn cut by hand has another id than was told", started, added)
+    if stopped := caller.heard(STOPPED, since):
+        caller.advise("speech is said to have stopped though it was cut by hand", *stopped)
+
+
+async def mixed(heard: str, told: str, caller: Caller) -> None:
+    """Audio in one format goes in, and another comes out."""
+    await caller.configure(turn_detection=None, input_format=heard, output_format=told)
+    sound = tone(TOO_SHORT_MS + REST_MS, RATES[heard])
+    await caller.append(sound if heard == "pcm" else encode(KINDS[heard], sound))
+    await commit(caller)
+    item_id, size = await spoken(caller)
+    width = 2 if told == "pcm" else 1
+    if size % width:
+        raise Breach("the audio ends within a sample", *caller.latest())
+    await refuse_beyond(caller, item_id, size * 1000 // (RATES[told] * width))
+
+
+@case("after a silence the server speaks up: timeout_triggered, and a turn", dialects=("ga",))
+async def idle_timeout(caller: Caller) -> None:
+    caller.will_take(IDLE_MS / 1000 + 3)
+    listening = caller.session(
+        turn_detection=detection(idle_timeout_ms=IDLE_MS, create_response=True)
+    )
+    event = await caller.attempt("session.update", "session.updated", session=listening)
+    if event["type"] == "error":
+        raise NotShown("the server has no idle timeout")
+    await caller.put(text_item("Good morning!"))
+    await caller.respond(modality="text")
+    since = caller.here
+    while not caller.heard(TIMED_OUT, since):
+        caller.awaiting = TIMED_OUT
+        await caller.append(bytes(PIECE_MS * BYTES_PER_MS))
+        await anyio.sleep(PIECE_MS / 1000)
+    timed_out = caller.heard(TIMED_OUT, since)[0]
+    item_id = timed_out["item_id"]
+    committed = await caller.event(COMMITTED, since, item_id=item_id)
+    added = await caller.joined(since, id=item_id)
+    created = await caller.event("response.created", since)
+    in_order = [timed_out, committed, added, created]
+    if sorted(in_order, key=caller.events.index) != in_order:
+        raise Breach("the events of the timeout are out of order", *in_order)
+    lasted_ms = timed_out["audio_end_ms"] - timed_out["audio_start_ms"]
+    if abs(lasted_ms - IDLE_MS) > IDLE_TOLERANCE_MS:
+        caller.advise(f"the silence is said to last {lasted_ms} ms, not {IDLE_MS}", timed_out)
+    await caller.answer(since)
 
 
 CASES: tuple[Case, ...] = (
     turn_by_hand,
     odd_pieces,
+    empty_append,
+    commit_follows,
     turn_by_voice,
     turn_unanswered,
     two_turns,
     interruption,
     no_interruption,
     clear_amid_speech,
+    commit_amid_speech,
     detection_off_and_on,
     Case("ulaw", "mu-law goes in and comes out", partial(g711, "audio/pcmu", "pcmu")),
     Case("alaw", "A-law goes in and comes out", partial(g711, "audio/pcma", "pcma")),
+    Case("ulaw-in", "mu-law goes in and PCM comes out", partial(mixed, "pcmu", "pcm")),
+    Case("alaw-out", "PCM goes in and A-law comes out", partial(mixed, "pcm", "pcma")),
     transcription,
     no_transcription,
     transcription_intent,
     transcription_update,
+    transcription_by_voice,
+    idle_timeout,
 )

@@ -2,7 +2,7 @@
 
 import pybase64
 
-from vivavoce.conformance.driver import Breach, Caller, Case, case
+from vivavoce.conformance.driver import Breach, Caller, Case, NotShown, case
 from vivavoce.conformance.idiom import Json, message, text_item
 from vivavoce.conformance.tone import tone
 
@@ -85,4 +85,55 @@ async def item_deleted(caller: Caller) -> None:
         raise Breach("an item follows one that was deleted", added)
 
 
-CASES: tuple[Case, ...] = (item_order, item_named, history, item_audio, item_deleted)
+@case("deleting in the middle, or at the root, leaves the others in their order")
+async def deleted_amid(caller: Caller) -> None:
+    for item_id in ("item_a", "item_b", "item_c"):
+        await caller.put(text_item("Hello.", id=item_id))
+    for item_id in ("item_b", "item_a"):
+        since = caller.here
+        await caller.say("conversation.item.delete", item_id=item_id)
+        await caller.event("conversation.item.deleted", since, item_id=item_id)
+    for item_id, place, expected in (
+        ("item_d", {}, "item_c"),
+        ("item_e", {"previous_item_id": "root"}, None),
+        ("item_f", {"previous_item_id": "item_e"}, "item_e"),
+    ):
+        added = await caller.put(text_item("Hello.", id=item_id), **place)
+        if added.get("previous_item_id") != expected:
+            raise Breach(f"item {item_id} should follow {expected}", added)
+
+
+@case("an item that is retrieved says what was put in")
+async def item_text(caller: Caller) -> None:
+    item = text_item("Grüß Gott, 你好, \U0001f33f!", id="item-of.ours:1")
+    await caller.put(item)
+    told = await caller.retrieve("item-of.ours:1")
+    part = told["content"][0]
+    if (part["type"], part.get("text")) != ("input_text", item["content"][0]["text"]):
+        raise Breach("the text that was retrieved is not what was put in", told)
+
+
+@case("a call put in without a call_id is given one, to which a result can refer")
+async def call_named(caller: Caller) -> None:
+    call = {"type": "function_call", "name": "water_plant", "arguments": "{}"}
+    kind = "conversation.item.create"
+    event = await caller.attempt(kind, "conversation.item.added", item=call)
+    if event["type"] == "error":
+        raise NotShown("the server wants a call_id")
+    call_id = event["item"].get("call_id")
+    if not call_id:
+        raise Breach("a call has no call_id", event)
+    result = {"type": "function_call_output", "call_id": call_id, "output": "watered"}
+    await caller.put(result)
+
+
+CASES: tuple[Case, ...] = (
+    item_order,
+    item_named,
+    item_text,
+    history,
+    call_named,
+    item_audio,
+    item_deleted,
+    deleted_amid,
+)

@@ -6,32 +6,45 @@ import msgspec
 import pybase64
 from msgspec import Struct
 
+from vivavoce.conformance.catalogue import DialectName
 from vivavoce.conformance.driver import Breach, Caller, Case, case
 from vivavoce.conformance.idiom import Json, message, path_of, spelt, text_item
+from vivavoce.conformance.tone import tone
 
-MIB = 1024 * 1024
-TOO_LARGE = 15 * MIB + 3
 NOBODY = "item_nobody_has"
 
 
 class Wrong(Struct, frozen=True):
-    """An event that has to be refused, and how. *says* stands in the error's message."""
+    """An event that has to be refused, and how. *says* stands in the error's message.
+
+    *advised*: that it is refused is documented, but not with what code and param.
+    """
 
     kind: str
     keys: Json
     code: str
     param: str | None
     says: str = ""
+    advised: bool = False
 
 
 async def refuse(wrong: Wrong, caller: Caller) -> None:
     """Send it, and expect the error."""
-    await caller.refused(wrong.kind, wrong.code, wrong.param, wrong.says, **wrong.keys)
+    await caller.refused(
+        wrong.kind, wrong.code, wrong.param, wrong.says, advised=wrong.advised, **wrong.keys
+    )
 
 
-def refusal(name: str, holds: str, wrong: Wrong) -> Case:
+def refusal(
+    name: str,
+    holds: str,
+    wrong: Wrong,
+    *,
+    dialects: tuple[DialectName, ...] = ("ga", "preview"),
+    advised: bool = False,
+) -> Case:
     """The case of an event that is wrong in a session that has just begun."""
-    return Case(name, holds, partial(refuse, wrong))
+    return Case(name, holds, partial(refuse, wrong), dialects, advised=advised)
 
 
 CREATE = "conversation.item.create"
@@ -50,6 +63,65 @@ IN_ITEMS = (
         "missing-item-id",
         "an event about an item has to name it",
         Wrong("conversation.item.delete", {}, "missing_required_parameter", "item_id"),
+    ),
+    refusal(
+        "missing-audio",
+        "audio to append has to be there",
+        Wrong("input_audio_buffer.append", {}, "missing_required_parameter", "audio"),
+    ),
+    refusal(
+        "missing-item-type",
+        "an item has to say what it is",
+        Wrong(CREATE, {"item": {"call_id": "call_1"}}, "missing_required_parameter", "item.type"),
+    ),
+    refusal(
+        "unknown-item-type",
+        "an item of a type that does not exist is refused",
+        Wrong(CREATE, {"item": {"type": "telegram"}}, "invalid_value", "item.type"),
+    ),
+    refusal(
+        "unknown-role",
+        "nobody has a role that does not exist",
+        Wrong(
+            CREATE,
+            {"item": message("prompter", {"type": "input_text", "text": "Hello."})},
+            "invalid_value",
+            "item.role",
+        ),
+    ),
+    refusal(
+        "content-of-another-role",
+        "what only the user can say nobody else does",
+        Wrong(
+            CREATE,
+            {"item": message("system", {"type": "input_audio", "audio": ""})},
+            "invalid_value",
+            "item.content[0].type",
+            advised=True,
+        ),
+    ),
+    refusal(
+        "content-as-text",
+        "the content of an item is an array, and text in its place is refused",
+        Wrong(
+            CREATE,
+            {"item": {"type": "message", "role": "user", "content": "Hello."}},
+            "invalid_type",
+            "item.content",
+        ),
+        advised=True,
+    ),
+    refusal(
+        "call-without-name",
+        "a function call has to name its function",
+        Wrong(
+            CREATE,
+            {"item": {"type": "function_call", "call_id": "call_1", "arguments": "{}"}},
+            "missing_required_parameter",
+            "item.name",
+            advised=True,
+        ),
+        dialects=("ga",),
     ),
     refusal(
         "missing-text",
@@ -124,6 +196,7 @@ IN_ITEMS = (
             {"item_id": NOBODY, "content_index": 0, "audio_end_ms": -1},
             "integer_below_min_value",
             "audio_end_ms",
+            advised=True,
         ),
     ),
 )
@@ -148,6 +221,7 @@ IN_AUDIO = (
         "clear-output-on-websocket",
         "on a WebSocket the client plays the audio, so there is no output buffer to clear",
         Wrong("output_audio_buffer.clear", {}, "invalid_value", "type"),
+        advised=True,
     ),
 )
 IN_RESPONSES = (
@@ -175,6 +249,7 @@ IN_RESPONSES = (
             {"response": {"input": [{"type": "item_reference", "id": NOBODY}]}},
             "invalid_value",
             "response.input[0].id",
+            advised=True,
         ),
     ),
     refusal(
@@ -185,6 +260,7 @@ IN_RESPONSES = (
             {"response": {"conversation": "elsewhere"}},
             "invalid_value",
             "response.conversation",
+            advised=True,
         ),
     ),
 )
@@ -216,7 +292,11 @@ async def error_names_event(caller: Caller) -> None:
 @case("a value of the wrong type deep within the settings is named by its path")
 async def wrong_type(caller: Caller) -> None:
     await refuse_setting(
-        caller, "invalid_type", "threshold", {"type": "server_vad", "threshold": "high"}
+        caller,
+        "invalid_type",
+        "threshold",
+        {"type": "server_vad", "threshold": "high"},
+        advised=True,
     )
 
 
@@ -233,19 +313,14 @@ async def missing_detection_type(caller: Caller) -> None:
 
 
 async def refuse_setting(
-    caller: Caller, code: str, key: str, detection: Json, says: str = ""
+    caller: Caller, code: str, key: str, detection: Json, says: str = "", *, advised: bool = False
 ) -> None:
     """Turn detection as *detection* has to be refused for its *key*."""
     path = path_of(caller.dialect, "session", "turn_detection")
     session = caller.session(turn_detection=detection)
-    await caller.refused("session.update", code, f"{path}.{key}", says, session=session)
-
-
-@case("a number above its greatest value is refused and named")
-async def number_too_large(caller: Caller) -> None:
-    path = path_of(caller.dialect, "session", "speed")
-    session = caller.session(speed=9.5)
-    await caller.refused("session.update", "decimal_above_max_value", path, session=session)
+    await caller.refused(
+        "session.update", code, f"{path}.{key}", says, advised=advised, session=session
+    )
 
 
 @case("a tool choice that names a function has to name it")
@@ -256,12 +331,6 @@ async def missing_tool_name(caller: Caller) -> None:
         "session.tool_choice.name",
         session=caller.session(tool_choice={"type": "function"}),
     )
-
-
-@case("more than 15 MiB of audio in one event is refused, and the session lives on")
-async def append_too_large(caller: Caller) -> None:
-    audio = pybase64.b64encode_as_string(bytes(TOO_LARGE))
-    await caller.refused("input_audio_buffer.append", "invalid_value", "audio", audio=audio)
 
 
 @case("half of the least length cannot be committed; the error says how much there is")
@@ -283,17 +352,88 @@ async def duplicate_item(caller: Caller) -> None:
     await caller.refused(CREATE, "item_create_duplicate_item_id", None, "item_of_ours", item=item)
 
 
-@case("only the assistant's speech can be truncated")
+@case("only the assistant's speech can be truncated: no text, nothing of the user's, no call")
 async def truncate_text(caller: Caller) -> None:
-    await caller.put(text_item("Hello.", id="item_of_ours"))
-    await caller.refused(
-        "conversation.item.truncate",
-        "unsupported_content_type",
-        None,
-        item_id="item_of_ours",
-        content_index=0,
-        audio_end_ms=0,
+    audio = pybase64.b64encode_as_string(tone(200))
+    written = "output_text" if caller.dialect == "ga" else "text"
+    others = (
+        text_item("Hello."),
+        message("user", {"type": "input_audio", "audio": audio}),
+        message("assistant", {"type": written, "text": "Hello."}),
+        {"type": "function_call", "name": "water_plant", "call_id": "call_1", "arguments": "{}"},
     )
+    for number, item in enumerate(others):
+        await caller.put(item | {"id": f"item_{number}"})
+        await caller.refused(
+            "conversation.item.truncate",
+            "unsupported_content_type",
+            None,
+            item_id=f"item_{number}",
+            content_index=0,
+            audio_end_ms=0,
+        )
+
+
+@case("of an item refused nothing is left: it is not there, and nothing follows it")
+async def refused_item(caller: Caller) -> None:
+    await caller.put(text_item("Hello.", id="item_a"))
+    code = "item_create_invalid_previous_item_id"
+    item = text_item("Hello.", id="item_b")
+    await caller.refused(CREATE, code, None, NOBODY, item=item, previous_item_id=NOBODY)
+    code = "item_retrieve_invalid_item_id"
+    await caller.refused("conversation.item.retrieve", code, None, item_id="item_b")
+    added = await caller.put(text_item("Hello.", id="item_c"))
+    if added.get("previous_item_id") != "item_a":
+        raise Breach("an item should follow item_a", added)
+
+
+@case("an item can be deleted once")
+async def deleted_twice(caller: Caller) -> None:
+    await caller.put(text_item("Hello.", id="item_a"))
+    since = caller.here
+    await caller.say("conversation.item.delete", item_id="item_a")
+    await caller.event("conversation.item.deleted", since, item_id="item_a")
+    code = "item_delete_invalid_item_id"
+    await caller.refused("conversation.item.delete", code, None, "item_a", item_id="item_a")
+
+
+@case("what was committed or cleared is gone from the buffer")
+async def buffer_emptied(caller: Caller) -> None:
+    await caller.configure(turn_detection=None)
+    for emptied in ("committed", "cleared"):
+        since = caller.here
+        await caller.append(tone(200))
+        await caller.say(f"input_audio_buffer.{'commit' if emptied == 'committed' else 'clear'}")
+        await caller.event(f"input_audio_buffer.{emptied}", since)
+        code = "input_audio_buffer_commit_empty"
+        await caller.refused("input_audio_buffer.commit", code, None, "only has 0.00ms")
+
+
+@case("an audio format or a rate that does not exist is refused")
+async def unknown_format(caller: Caller) -> None:
+    path = path_of(caller.dialect, "session", "input_format")
+    wrong: tuple[tuple[object, str], ...] = (
+        (
+            ({"type": "audio/mp3"}, f"{path}.type"),
+            ({"type": "audio/pcm", "rate": 8000}, f"{path}.rate"),
+        )
+        if caller.dialect == "ga"
+        else (("mp3", path),)
+    )
+    for value, param in wrong:
+        session = caller.session(input_format="pcm")
+        place = session["audio"]["input"] if caller.dialect == "ga" else session
+        place["format" if caller.dialect == "ga" else "input_audio_format"] = value
+        await caller.refused(
+            "session.update", "invalid_value", param, advised=True, session=session
+        )
+
+
+@case("a tool choice that does not exist is refused")
+async def unknown_tool_choice(caller: Caller) -> None:
+    session = caller.session(tool_choice="perhaps")
+    path = "session.tool_choice"
+    await caller.refused("session.update", "invalid_value", path, advised=True, session=session)
 
 
 @case("of a response refused nothing is created")
@@ -304,11 +444,26 @@ async def refused_response(caller: Caller) -> None:
         "response.create",
         "invalid_value",
         "response.input[1].id",
+        advised=True,
         response=spelt(caller.dialect, conversation="none", input=[text_item("Hello."), reference]),
     )
     await caller.sign_of_life()
     if created := caller.heard("response.created", since):
         raise Breach("a response that was refused was created", *created)
+
+
+@case("what was never asked cannot be approved", dialects=("ga",))
+async def unknown_approval(caller: Caller) -> None:
+    # Of a server without MCP not even the item's type is known.
+    params = ("item.approval_request_id", "item.type")
+    item = {"type": "mcp_approval_response", "approval_request_id": NOBODY, "approve": True}
+    event = await caller.attempt(CREATE, "conversation.item.added", item=item)
+    if event["type"] != "error":
+        raise Breach("an approval of nothing was taken", event)
+    error = event["error"]
+    if error["code"] != "invalid_value" or error["param"] not in params:
+        told = (error["code"], error["param"])
+        caller.advise(f"the error is {told}, not ('invalid_value', {params[0]!r})", event)
 
 
 CASES: tuple[Case, ...] = (
@@ -319,13 +474,17 @@ CASES: tuple[Case, ...] = (
     wrong_type,
     unknown_value,
     missing_detection_type,
-    number_too_large,
     missing_tool_name,
     *IN_ITEMS,
     duplicate_item,
+    unknown_approval,
+    refused_item,
+    deleted_twice,
     truncate_text,
+    unknown_format,
+    unknown_tool_choice,
     *IN_AUDIO,
-    append_too_large,
+    buffer_emptied,
     commit_too_short,
     *IN_RESPONSES,
     refused_response,

@@ -190,8 +190,11 @@ async def second_response(caller: Caller) -> None:
     error = event["error"]
     if error["code"] != "conversation_already_has_active_response":
         raise Breach(f"the error's code is {error['code']!r}", event)
-    if error.get("event_id") != second:
-        raise Breach("the error does not name the second response.create", event)
+    if error.get("event_id") not in (second, None):
+        raise Breach("the error names another event than the second response.create", event)
+    said = ("already has an active response", first)
+    if error.get("param") is not None or not all(each in error["message"] for each in said):
+        raise Breach(f"the error does not say that {first} runs already", event)
 
 
 @case("the default response can be cancelled; all that is open is closed")
@@ -230,20 +233,19 @@ async def called(caller: Caller, choice: object) -> tuple[Answer, Json]:
     await caller.put(text_item(REQUEST))
     answer = await caller.respond(tools=[TOOL], tool_choice=choice)
     calls = [item for item in answer.output if item["type"] == "function_call"]
+    # Whether there is a call, to what and with what, is the model's: the protocol can only ask.
     if not calls:
-        raise Breach("no function was called where one had to be", answer.response)
+        raise NotShown("the model called no function")
     if calls[0]["name"] != TOOL["name"]:
-        raise Breach(f"there is no function {calls[0]['name']!r} to call", answer.response)
-    arguments = [e for e in answer.events if kind_of(e).endswith("call_arguments.done")]
-    for told in (calls[0], arguments[0]):
-        try:
-            msgspec.json.decode(told["arguments"], type=dict)
-        except msgspec.DecodeError:
-            raise Breach("the arguments are not a JSON object", told) from None
+        caller.advise(f"the model called {calls[0]['name']!r}, which is not there", calls[0])
+    try:
+        msgspec.json.decode(calls[0]["arguments"], type=dict)
+    except msgspec.DecodeError:
+        caller.advise("the arguments that the model made are not a JSON object", calls[0])
     return answer, calls[0]
 
 
-@case("a function that must be called is, in the documented order", needs=("tools",))
+@case("a function that must be called by its name is, in the documented order", needs=("tools",))
 async def named_call(caller: Caller) -> None:
     choice = {"type": "function", "name": TOOL["name"]}
     expect_order((await called(caller, choice))[0], CALL_ORDER, caller)
@@ -306,6 +308,158 @@ async def truncated_beyond(caller: Caller) -> None:
     await refuse_beyond(caller, item_id, size // BYTES_PER_MS)
 
 
+@case("speech can be cut to nothing")
+async def truncated_to_nothing(caller: Caller) -> None:
+    item_id, _ = await spoken(caller)
+    await truncate(caller, item_id, 0)
+    part = (await caller.retrieve(item_id))["content"][0]
+    if part.get("audio") or part.get("transcript"):
+        raise Breach("something is left of speech that was cut to nothing", part)
+
+
+@case("a part that an item does not have cannot be truncated")
+async def truncate_no_part(caller: Caller) -> None:
+    item_id, _ = await spoken(caller)
+    await caller.refused(
+        "conversation.item.truncate",
+        "invalid_value",
+        "content_index",
+        advised=True,
+        item_id=item_id,
+        content_index=7,
+        audio_end_ms=0,
+    )
+
+
+@case("a response may be asked for with nothing said about it")
+async def bare_create(caller: Caller) -> None:
+    ways: tuple[Json, ...] = ({}, {"response": None}, {"response": {}})
+    for keys in ways:
+        await caller.put(text_item(SHORT))
+        since = caller.here
+        await caller.say("response.create", **keys)
+        await caller.answer(since)
+
+
+@case("an empty input is an empty context; the answer joins the conversation all the same")
+async def empty_input(caller: Caller) -> None:
+    before = (await caller.put(text_item(SHORT)))["item"]["id"]
+    answer = await caller.respond(modality="text", input=[], instructions="Say hello.")
+    if not answer.output:
+        raise NotShown("the model said nothing")
+    added = [e for e in answer.events if kind_of(e) == "conversation.item.added"]
+    if not added or added[0].get("previous_item_id") != before:
+        raise Breach(f"the answer does not follow {before}", *added)
+
+
+@case("an item can be answered by reference, in the conversation or out of band")
+async def input_reference(caller: Caller) -> None:
+    await caller.put(text_item(SHORT, id="item_of_ours"))
+    reference = {"type": "item_reference", "id": "item_of_ours"}
+    for conversation in ("none", "auto"):
+        since = caller.here
+        await caller.respond(
+            conversation=conversation, modality="text", input=[reference, text_item("Briefly.")]
+        )
+        joined = caller.heard("conversation.item.added", since)
+        if any((event["item"].get("role")) == "user" for event in joined):
+            raise Breach("the input of a response joined the conversation", *joined)
+
+
+@case("what was answered out of band is in no conversation, and cannot be retrieved")
+async def out_of_band_gone(caller: Caller) -> None:
+    answer = await caller.respond(conversation="none", modality="text", input=[text_item(SHORT)])
+    if not answer.output:
+        raise NotShown("the model said nothing")
+    item_id = answer.output[0]["id"]
+    code = "item_retrieve_invalid_item_id"
+    await caller.refused("conversation.item.retrieve", code, None, item_id, item_id=item_id)
+
+
+@case("a response that is over cannot be cancelled, by its id or without")
+async def cancel_over(caller: Caller) -> None:
+    await caller.put(text_item(SHORT))
+    answer = await caller.respond(modality="text")
+    ways: tuple[Json, ...] = ({}, {"response_id": answer.id})
+    for keys in ways:
+        code, says = "response_cancel_not_active", "cancellation failed"
+        await caller.refused("response.cancel", code, None, says, **keys)
+
+
+@case("a wrong id cancels nothing: the response that runs goes on")
+async def cancel_another(caller: Caller) -> None:
+    response_id = await begun(caller, modality="text")
+    code = "response_cancel_not_active"
+    await caller.refused("response.cancel", code, None, response_id="resp_nobody")
+    over = [e for e in caller.heard("response.done") if e["response"]["id"] == response_id]
+    await stop(caller)
+    done = await caller.ended(response_id)
+    if over and done["status"] == "cancelled":
+        raise Breach("a response was cancelled by the id of another", done)
+
+
+@case("settings may change while a response runs, which goes on as it was")
+async def update_amid_response(caller: Caller) -> None:
+    response_id = await begun(caller, modality="text")
+    session = await caller.configure(instructions="Speak of gardens only.")
+    if caller.setting(session, "instructions") != "Speak of gardens only.":
+        raise Breach("an update while a response runs has no effect", {"session": session})
+    await stop(caller)
+    if (await caller.ended(response_id))["status"] not in ("completed", "cancelled"):
+        raise Breach("the response did not go on", *caller.latest())
+
+
+@case("once the assistant has spoken no single response has another voice either")
+async def response_voice(caller: Caller) -> None:
+    await spoken(caller)
+    voice = caller.setting(await caller.configure(), "voice")
+    other = "echo" if voice != "echo" else "shimmer"
+    response = spelt(caller.dialect, voice=other)
+    await caller.refused("response.create", "cannot_update_voice", None, response=response)
+
+
+@case("rate limits, where they are told, follow the beginning or the end of a response")
+async def rate_limits(caller: Caller) -> None:
+    await caller.put(text_item(SHORT))
+    answer = await caller.respond(modality="text")
+    await caller.sign_of_life()
+    told = caller.heard("rate_limits.updated")
+    if not told:
+        raise NotShown("the server tells no rate limits")
+    at = {kind_of(event): caller.events.index(event) for event in answer.events}
+    for event in told:
+        place = caller.events.index(event)
+        opened = at.get("response.output_item.added", at["response.done"])
+        if not at["response.created"] < place < opened and place < at["response.done"]:
+            raise Breach("rate limits came within the response", event)
+
+
+@case(
+    "a tool on an MCP server is refused, or its tools are listed until that is over",
+    dialects=("ga",),
+)
+async def mcp_tool(caller: Caller) -> None:
+    since = caller.here
+    tool = {"type": "mcp", "server_label": "nowhere", "server_url": "https://mcp.invalid/"}
+    session = caller.session(tools=[tool])
+    event = await caller.attempt("session.update", "session.updated", session=session)
+    if event["type"] == "error":
+        told = (event["error"]["code"], event["error"]["param"])
+        if told != ("invalid_value", "session.tools[0].type"):
+            caller.advise(f"the error is {told}, without MCP", event)
+        return
+    if not caller.setting(event["session"], "tools"):
+        raise Breach("an MCP server was neither refused nor kept", event)
+    began = await caller.event("mcp_list_tools.in_progress", since)
+    ends = ("mcp_list_tools.completed", "mcp_list_tools.failed")
+
+    def concludes(each: Json) -> bool:
+        return kind_of(each) in ends and each["item_id"] == began["item_id"]
+
+    await caller.find("mcp_list_tools.completed or failed", concludes, since)
+    await caller.event("conversation.item.done", since, item={"id": began["item_id"]})
+
+
 async def refuse_beyond(caller: Caller, item_id: str, length_ms: int) -> None:
     """The item is that long, and no longer."""
     await caller.refused(
@@ -327,14 +481,26 @@ CASES: tuple[Case, ...] = (
     item_amid_response,
     out_of_band,
     side_by_side,
+    out_of_band_gone,
+    bare_create,
+    empty_input,
+    input_reference,
     second_response,
     cancel,
     cancel_by_id,
+    cancel_over,
+    cancel_another,
+    update_amid_response,
+    rate_limits,
     token_limit,
     named_call,
     required_call,
     call_result,
+    mcp_tool,
     voice_fixed,
+    response_voice,
     truncated,
     truncated_beyond,
+    truncated_to_nothing,
+    truncate_no_part,
 )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from vivavoce.conformance.driver import Breach, Caller, Case, case
-from vivavoce.conformance.idiom import Json, path_of, shows
+from vivavoce.conformance.driver import Breach, Caller, Case, NotShown, case
+from vivavoce.conformance.idiom import Json, kind_of, path_of, shows, text_item
 
 SHOWN = {
     "ga": frozenset(
@@ -165,12 +165,105 @@ async def all_or_nothing(caller: Caller) -> None:
         )
 
 
+@case("how a conversation that is too long is cut can be set, and is shown", dialects=("ga",))
+async def truncation_echo(caller: Caller) -> None:
+    ratio = {"type": "retention_ratio", "retention_ratio": 0.75}
+    limited = ratio | {"token_limits": {"post_instructions": 8000}}
+    for asked in ("disabled", ratio, limited, "auto"):
+        expect(await caller.configure(truncation=asked), "truncation", asked, caller)
+
+
+@case("tracing cannot be changed once it is on", dialects=("ga",))
+async def tracing_fixed(caller: Caller) -> None:
+    session = caller.session(tracing="auto")
+    event = await caller.attempt("session.update", "session.updated", session=session)
+    if event["type"] == "error" or caller.setting(event["session"], "tracing") is None:
+        raise NotShown("the server does not trace")
+    await caller.refused(
+        "session.update",
+        "invalid_value",
+        "session.tracing",
+        advised=True,
+        session=caller.session(tracing=None),
+    )
+
+
+@case("an empty list clears the functions, and empty instructions the instructions")
+async def cleared(caller: Caller) -> None:
+    await caller.configure(tools=[TOOL], instructions="Speak of gardens only.")
+    after = await caller.configure(tools=[], instructions="")
+    expect(after, "tools", [], caller)
+    # GA is seen to go back to its default instructions.
+    if caller.setting(after, "instructions") == "Speak of gardens only.":
+        raise Breach("instructions cannot be cleared", {"session": after})
+
+
+@case("new turn detection replaces the old as a whole", advised=True)
+async def detection_replaced(caller: Caller) -> None:
+    await caller.configure(turn_detection={"type": "server_vad", "threshold": 0.9})
+    after = await caller.configure(
+        turn_detection={"type": "server_vad", "silence_duration_ms": 600}
+    )
+    told = {"threshold": 0.5, "silence_duration_ms": 600}
+    expect(after, "turn_detection", told, caller)
+
+
+@case("semantic turn detection is shown with its own settings and none of server_vad's")
+async def semantic_whole(caller: Caller) -> None:
+    for eagerness in ("medium", "high", "auto"):
+        asked = {
+            "type": "semantic_vad",
+            "eagerness": eagerness,
+            "create_response": False,
+            "interrupt_response": False,
+        }
+        told = caller.setting(await caller.configure(turn_detection=asked), "turn_detection")
+        if not shows(told, asked):
+            raise Breach(f"turn detection is {told!r}, not {asked!r}", *caller.latest())
+        if more := told.keys() - asked.keys():
+            caller.advise(f"semantic_vad has no {', '.join(sorted(more))}", *caller.latest())
+
+
+@case("an event_id of null is none at all")
+async def null_event_id(caller: Caller) -> None:
+    since = caller.here
+    await caller.say_raw('{"type": "input_audio_buffer.clear", "event_id": null}')
+    await caller.event("input_audio_buffer.cleared", since)
+
+
+@case("events are dealt with in the order in which they came")
+async def in_order(caller: Caller) -> None:
+    since = caller.here
+    for number in range(5):
+        await caller.say("session.update", session=caller.session(max_tokens=100 + number))
+        await caller.say("conversation.item.create", item=text_item("Hello.", id=f"item_{number}"))
+    await caller.event("conversation.item.added", since, item={"id": "item_4"})
+    kinds = ("session.updated", "conversation.item.added")
+    answers = [event for event in caller.events[since:] if kind_of(event) in kinds]
+    told = [
+        caller.setting(event["session"], "max_tokens")
+        if "session" in event
+        else event["item"]["id"]
+        for event in answers
+    ]
+    wanted = [each for number in range(5) for each in (100 + number, f"item_{number}")]
+    if told != wanted:
+        raise Breach(f"the answers came in the order {told}")
+
+
 CASES: tuple[Case, ...] = (
     session_created,
     session_echo,
     formats_echo,
     semantic_detection,
+    semantic_whole,
+    truncation_echo,
     partial_update,
     null_and_absent,
+    cleared,
+    detection_replaced,
     all_or_nothing,
+    tracing_fixed,
+    null_event_id,
+    in_order,
 )
