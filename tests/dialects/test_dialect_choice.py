@@ -2,9 +2,9 @@
 
 import pytest
 
+from vivavoce.core import events
+from vivavoce.core.items import Message
 from vivavoce.dialects.api import Dialect, codec, dialect_of
-from vivavoce.dialects.ga import GaCodec
-from vivavoce.dialects.preview import PreviewCodec
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_the_first_rule_that_matches_chooses_the_dialect(
     assert dialect_of(path, beta, subprotocols) == dialect
 
 
-def test_each_dialect_has_its_codec() -> None:
-    assert type(codec("ga")) is GaCodec
-    assert type(codec("preview")) is PreviewCodec
+@pytest.mark.parametrize(
+    ("dialect", "name"),
+    [("ga", "conversation.item.added"), ("preview", "conversation.item.created")],
+)
+def test_each_dialect_has_its_codec(dialect: Dialect, name: str) -> None:
+    item = Message("item_1", "user", ())
+    event = events.ItemAdded(event_id="event_1", previous_item_id=None, item=item)
+
+    (frame,) = codec(dialect).encode(event)
+
+    assert f'"type":"{name}"'.encode() in frame

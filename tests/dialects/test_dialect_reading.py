@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from dialect_wire import added, created, decoded, updated
+from dialect_wire import added, created, decoded, refused, updated
 
 from vivavoce.core.commands import (
     AppendAudio,
@@ -18,6 +18,7 @@ from vivavoce.core.commands import (
     DeleteItem,
     ItemAudio,
     ItemReference,
+    ListedAudio,
     RetrieveItem,
     TruncateItem,
     UpdateSession,
@@ -32,10 +33,11 @@ from vivavoce.core.items import (
     OutputText,
 )
 from vivavoce.core.settings import (
-    DEFAULT_INSTRUCTIONS,
     AudioFormat,
     AudioInputUpdate,
     AudioOutputUpdate,
+    CustomVoice,
+    DetectionUpdate,
     FunctionTool,
     NamedTool,
     NoiseReduction,
@@ -46,6 +48,7 @@ from vivavoce.core.settings import (
     Transcription,
 )
 from vivavoce.dialects.api import Dialect, codec
+from vivavoce.dialects.refusals import unknown
 
 BOTH = pytest.mark.parametrize("dialect", ["ga", "preview"])
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -165,14 +168,15 @@ def test_a_ga_session_update_names_what_changes_and_nothing_else(strict: bool) -
         truncation=RetentionRatio(0.5, 800),
         prompt={"id": "p", "version": "2"},
         include=("item.input_audio_transcription.logprobs",),
+        reasoning_effort="low",
         parallel_tool_calls=True,
         input=AudioInputUpdate(
             format=AudioFormat("audio/pcmu"),
             transcription=Transcription("whisper-1", "de"),
             noise_reduction=NoiseReduction("near_field"),
-            turn_detection=SemanticVad("low"),
+            turn_detection=DetectionUpdate(SemanticVad, {"eagerness": "low"}),
         ),
-        output=AudioOutputUpdate(format=AudioFormat(), voice="voice_1", speed=1.0),
+        output=AudioOutputUpdate(format=AudioFormat(), voice=CustomVoice("voice_1"), speed=1.0),
     )
 
 
@@ -216,7 +220,9 @@ def test_a_preview_session_update_is_the_same_in_its_own_names(strict: bool) -> 
             format=AudioFormat("audio/pcmu"),
             transcription=Transcription("whisper-1"),
             noise_reduction=None,
-            turn_detection=ServerVad(threshold=0.7, silence_duration_ms=500),
+            turn_detection=DetectionUpdate(
+                ServerVad, {"threshold": 0.7, "silence_duration_ms": 500}
+            ),
         ),
         output=AudioOutputUpdate(format=AudioFormat("audio/pcma"), voice="echo", speed=1.5),
     )
@@ -238,8 +244,38 @@ def test_null_is_a_value_where_absent_is_none() -> None:
     )
 
 
-def test_empty_instructions_bring_back_the_default_text_in_ga_alone() -> None:
-    assert updated("ga", instructions="").instructions == DEFAULT_INSTRUCTIONS
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_turn_detection_bears_the_keys_that_were_sent_and_no_others(strict: bool) -> None:
+    sent = {
+        "threshold": 0.1,
+        "prefix_padding_ms": 1,
+        "silence_duration_ms": 2,
+        "idle_timeout_ms": None,
+        "create_response": False,
+        "interrupt_response": False,
+    }
+
+    for keys in ({}, {"create_response": False}, sent):
+        audio = {"input": {"turn_detection": {"type": "server_vad", **keys}}}
+        update = updated("ga", strict=strict, type="realtime", audio=audio)
+        assert update.input.turn_detection == DetectionUpdate(ServerVad, keys)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("reasoning", "effort"), [(None, None), ({}, None), ({"effort": "high"}, "high")]
+)
+def test_an_effort_is_set_and_taken_back(
+    dialect: Dialect, reasoning: object, effort: str | None
+) -> None:
+    if dialect == "ga":
+        assert updated(dialect, reasoning=reasoning).reasoning_effort == effort
+    else:  # it has none
+        assert updated(dialect, reasoning=reasoning) == SessionUpdate()
+
+
+def test_empty_instructions_bring_back_the_first_ones_in_ga_alone() -> None:
+    assert updated("ga", instructions="").instructions is None
     assert updated("preview", instructions="").instructions == ""
 
 
@@ -263,6 +299,8 @@ def test_a_transcription_session_is_updated_in_preview(strict: bool) -> None:
         "input_audio_format": "pcm16",
         "input_audio_transcription": {"model": "gpt-4o-transcribe", "language": "en"},
         "turn_detection": None,
+        "input_audio_noise_reduction": {"type": "far_field"},
+        "include": ["item.input_audio_transcription.logprobs"],
         "modalities": ["whatever"],
         "client_secret": {"expires_at": {"anchor": "created_at"}},
     }
@@ -274,14 +312,96 @@ def test_a_transcription_session_is_updated_in_preview(strict: bool) -> None:
     assert command == UpdateSession(
         update=SessionUpdate(
             type="transcription",
+            include=("item.input_audio_transcription.logprobs",),
             input=AudioInputUpdate(
                 format=AudioFormat(),
                 transcription=Transcription("gpt-4o-transcribe", "en"),
+                noise_reduction=NoiseReduction("far_field"),
                 turn_detection=None,
             ),
         ),
         as_transcription=True,
     )
+
+
+OF_REALTIME = {
+    "instructions": "x",
+    "tools": [],
+    "temperature": 0.7,
+    "voice": "echo",
+    "max_response_output_tokens": 5,
+    "tracing": "auto",
+}
+
+
+@BOTH
+def test_what_only_a_realtime_session_has_does_not_change_a_transcription(
+    dialect: Dialect,
+) -> None:
+    ignored: list[str] = []
+    event = {"type": "transcription_session.update", "session": {"turn_detection": None}}
+    event["session"] |= OF_REALTIME  # type: ignore[operator]
+
+    command = codec(dialect, on_ignored=ignored.append).decode(json.dumps(event))
+
+    assert command == UpdateSession(
+        update=SessionUpdate(type="transcription", input=AudioInputUpdate(turn_detection=None)),
+        as_transcription=True,
+    )
+    assert sorted(ignored) == sorted(f"session.{key}" for key in OF_REALTIME)
+
+
+@pytest.mark.parametrize("key", [*OF_REALTIME, "id", "model", "output_audio_format", "speed"])
+def test_strict_mode_refuses_it(key: str) -> None:
+    event = {
+        "type": "transcription_session.update",
+        "session": {key: OF_REALTIME.get(key, "pcm16")},
+    }
+
+    assert refused("preview", event, strict=True) == unknown(f"session.{key}")
+
+
+def test_a_ga_session_of_type_transcription_has_its_input_alone() -> None:
+    ignored: list[str] = []
+    session = {
+        "type": "transcription",
+        "model": "whisper-1",
+        "instructions": "x",
+        "include": None,
+        "audio": {
+            "input": {"turn_detection": {"type": "semantic_vad"}},
+            "output": {"voice": "echo"},
+        },
+    }
+    frame = json.dumps({"type": "session.update", "session": session})
+
+    command = codec("ga", on_ignored=ignored.append).decode(frame)
+
+    assert command == UpdateSession(
+        update=SessionUpdate(
+            type="transcription",
+            include=None,
+            input=AudioInputUpdate(turn_detection=DetectionUpdate(SemanticVad)),
+        )
+    )
+    assert ignored == ["session.instructions", "session.audio.output"]
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"instructions": "x"}, "session.instructions"),
+        ({"output_modalities": ["text"]}, "session.output_modalities"),
+        ({"audio": {"output": {}}}, "session.audio.output"),
+        ({"modalities": ["text"]}, "session.modalities"),
+    ],
+)
+def test_strict_mode_refuses_the_rest(more: dict[str, object], param: str) -> None:
+    session = {"type": "transcription", **more}
+
+    refusal = refused("ga", {"type": "session.update", "session": session}, strict=True)
+
+    assert refusal == unknown(param)
 
 
 @BOTH
@@ -382,6 +502,7 @@ def test_a_ga_response_is_created_as_asked(strict: bool) -> None:
         tool_choice="none",
         max_output_tokens=4096,
         parallel_tool_calls=False,
+        reasoning_effort="high",
         conversation="none",
         metadata={"topic": "x"},
         input=(ItemReference("i1"), Message("", "user", (InputText("Hi"),))),
@@ -417,15 +538,28 @@ def test_preview_knows_the_limit_of_tokens_under_both_of_its_names(strict: bool)
     assert created("preview", strict=strict, max_output_tokens=7).max_output_tokens == 7
 
 
-def test_audio_in_the_input_of_a_response_leaves_its_words_and_is_told_to_the_log() -> None:
-    ignored: list[str] = []
-    content = [{"type": "input_audio", "audio": "AAEC", "transcript": "Hello."}]
-    response = {"input": [{"type": "message", "role": "user", "content": content}]}
-    frame = json.dumps({"type": "response.create", "response": response})
+@BOTH
+@pytest.mark.parametrize("strict", [False, True])
+def test_audio_in_the_input_of_a_response_comes_along_with_its_place(
+    dialect: Dialect, strict: bool
+) -> None:
+    parts = [
+        {"type": "input_text", "text": "Hear:"},
+        {"type": "input_audio", "audio": "AAEC", "transcript": "Hello."},
+    ]
+    listed = [
+        {"type": "item_reference", "id": "i"},
+        {"type": "message", "role": "user", "content": parts},
+    ]
 
-    command = codec("ga", on_ignored=ignored.append).decode(frame)
+    command = created(dialect, strict=strict, input=listed)
 
+    said = (InputText("Hear:"), InputAudio(0, 24000, "Hello."))
     assert command == CreateResponse(
-        input=(Message("", "user", (InputAudio(0, 24000, "Hello."),)),)
+        input=(ItemReference("i"), Message("", "user", said)),
+        audio=(ListedAudio(1, 1, b"\x00\x01\x02"),),
     )
-    assert ignored == ["response.input[0].content[0].audio"]
+
+
+def test_preview_needs_no_arguments_in_a_call() -> None:
+    assert added("preview", type="function_call", name="f").item == FunctionCall("", "f", "", "")

@@ -4,17 +4,32 @@ Each has its counterpart in strict mode, which refuses as the real service does.
 """
 
 import json
+from typing import ClassVar
 
 import pytest
 from dialect_wire import added, created, decoded, refused, refused_update, updated
 
-from vivavoce.core.commands import CreateResponse, UpdateSession
+from vivavoce.core.commands import (
+    CreateItem,
+    CreateResponse,
+    ItemAudio,
+    TruncateItem,
+    UpdateSession,
+)
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import InputText, Message, OutputText
+from vivavoce.core.items import (
+    FunctionCallOutput,
+    InputAudio,
+    InputText,
+    Message,
+    OutputText,
+)
 from vivavoce.core.settings import (
     AudioFormat,
     AudioInputUpdate,
     AudioOutputUpdate,
+    CustomVoice,
+    DetectionUpdate,
     FunctionTool,
     NamedTool,
     ServerVad,
@@ -43,7 +58,7 @@ class TestRule2UnknownKeys:
 
         update = updated("ga", audio={"input": {"turn_detection": detection}})
 
-        assert update.input.turn_detection == ServerVad()
+        assert update.input.turn_detection == DetectionUpdate(ServerVad, {"threshold": 0.5})
 
     @BOTH
     def test_a_key_is_told_once_a_connection_by_its_path(self, dialect: Dialect) -> None:
@@ -146,13 +161,21 @@ class TestRule3OldFieldsOfResponses:
             instructions="x", commit=True, cancel_previous=True
         )
 
+    @pytest.mark.parametrize("sent", [True, False])
+    def test_whether_to_cancel_or_to_wait_is_told_apart(self, sent: bool) -> None:
+        assert created("preview", cancel_previous=sent).cancel_previous is sent
+        assert created("preview", cancel_previous=None).cancel_previous is None
+        assert created("preview").cancel_previous is None
+
     def test_in_ga_they_were_removed(self) -> None:
-        assert created("ga", commit=True, cancel_previous=True) == CreateResponse()
+        orders = {"commit": True, "cancel_previous": True, "append_input_items": [3]}
+        assert created("ga", **orders) == CreateResponse()  # type: ignore[arg-type]
 
 
 class TestRule4PlainTextPrompt:
-    def test_it_is_one_more_message_of_the_user_for_this_response(self) -> None:
-        command = created("preview", prompt="What is the capital of France?")
+    @BOTH
+    def test_it_is_one_more_message_of_the_user_for_this_response(self, dialect: Dialect) -> None:
+        command = created(dialect, prompt="What is the capital of France?")
 
         said = Message("", "user", (InputText("What is the capital of France?"),))
         assert command == CreateResponse(extra=(said,))
@@ -168,16 +191,34 @@ class TestRule4PlainTextPrompt:
     def test_a_stored_prompt_is_none(self) -> None:
         assert created("preview", prompt={"id": "p"}) == CreateResponse()
 
+    def test_strict_ga_wants_a_stored_one(self) -> None:
+        event = {"type": "response.create", "response": {"prompt": "x"}}
+
+        refusal = refused("ga", event, strict=True)
+
+        assert (refusal.code, refusal.param) == ("invalid_type", "response.prompt")
+
 
 class TestRule5TurnDetectionNone:
     @BOTH
-    def test_it_is_no_turn_detection(self, dialect: Dialect) -> None:
-        assert updated(dialect, turn_detection={"type": "none"}).input.turn_detection is None
+    @pytest.mark.parametrize("more", [{}, {"threshold": 0.5, "create_response": None}])
+    def test_it_is_no_turn_detection(self, dialect: Dialect, more: dict[str, object]) -> None:
+        none = {"type": "none", **more}
 
-    def test_strict_mode_refuses_it(self) -> None:
-        refusal = refused_update("preview", strict=True, turn_detection={"type": "none"})
+        assert updated(dialect, turn_detection=none).input.turn_detection is None
+        nested = updated(dialect, audio={"input": {"turn_detection": none}})
+        assert nested.input.turn_detection is None
 
-        assert refusal.param == "session.turn_detection.type"
+    def test_preview_has_it_even_in_strict_mode(self) -> None:
+        update = updated("preview", strict=True, turn_detection={"type": "none"})
+
+        assert update.input.turn_detection is None
+
+    def test_strict_ga_refuses_it(self) -> None:
+        audio = {"input": {"turn_detection": {"type": "none"}}}
+        refusal = refused_update("ga", strict=True, type="realtime", audio=audio)
+
+        assert refusal.param == "session.audio.input.turn_detection.type"
         assert (
             refusal.message
             == "Invalid value: 'none'. Supported values are: 'server_vad', 'semantic_vad'."
@@ -285,7 +326,7 @@ class TestRule9TheOtherDialectsFields:
             type="realtime",
             output_modality="audio",
             max_output_tokens=5,
-            input=AudioInputUpdate(format=AudioFormat(), turn_detection=ServerVad()),
+            input=AudioInputUpdate(format=AudioFormat(), turn_detection=DetectionUpdate(ServerVad)),
             output=AudioOutputUpdate(voice="echo"),
         )
 
@@ -311,12 +352,45 @@ class TestRule9TheOtherDialectsFields:
             "session.audio.output.speed"
         )
 
-    def test_items_to_answer_have_an_older_name(self) -> None:
+    @BOTH
+    def test_items_to_answer_have_an_older_name(self, dialect: Dialect) -> None:
         item = {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
 
-        command = created("preview", input_items=[item], append_input_items=[item])
+        command = created(dialect, input_items=[item])
 
         assert command == CreateResponse(input=(Message("", "user", (InputText("Hi"),)),))
+
+    def test_preview_appends_items_first(self) -> None:
+        said = {"role": "user", "content": [{"type": "input_audio", "audio": "AAEC"}]}
+        output = {"type": "function_call_output", "call_id": "c", "output": "3"}
+
+        command = created("preview", append_input_items=[said, output])
+
+        audio = Message("", "user", (InputAudio(0, 24000),))
+        assert command == CreateResponse(
+            append=(
+                CreateItem(item=audio, audio=(ItemAudio(0, b"\x00\x01\x02"),)),
+                CreateItem(item=FunctionCallOutput("", "c", "3")),
+            )
+        )
+
+    def test_an_appended_item_is_named_where_it_lies(self) -> None:
+        event = {"type": "response.create", "response": {"append_input_items": [{"role": "user"}]}}
+
+        assert refused("preview", event).param == "response.append_input_items[0].content"
+
+    def test_a_turn_detection_of_previews_needs_no_type_in_ga(self) -> None:
+        detection = {"silence_duration_ms": 700}
+
+        update = updated("ga", turn_detection=detection)
+
+        assert update.input.turn_detection == DetectionUpdate(ServerVad, detection)
+
+    def test_one_of_gas_own_does(self) -> None:
+        refusal = refused_update("ga", audio={"input": {"turn_detection": {"threshold": 0.5}}})
+
+        assert refusal.code == "missing_required_parameter"
+        assert refusal.param == "session.audio.input.turn_detection.type"
 
 
 class TestRule10TranscriptionFieldsBesideTheType:
@@ -451,6 +525,211 @@ NULLS = {
     "type": "response.create",
     "response": {"instructions": None, "metadata": {"a": "b"}, "conversation": None},
 }
+
+
+class TestNullsThatSayNothing:
+    """Not in the reference: clients write out all they know."""
+
+    @BOTH
+    @pytest.mark.parametrize(
+        "audio", [None, {"input": None}, {"output": None}, {"input": None, "output": None}]
+    )
+    def test_a_null_in_the_place_of_audio_leaves_the_rest_of_a_session(
+        self, dialect: Dialect, audio: object
+    ) -> None:
+        assert updated(dialect, instructions="x", audio=audio) == SessionUpdate(instructions="x")
+
+    @BOTH
+    def test_nor_does_it_stand_in_the_way_of_what_is_moved_there(self, dialect: Dialect) -> None:
+        update = updated(dialect, voice="echo", turn_detection=None, audio={"output": None})
+
+        assert update.output.voice == "echo"
+        assert update.input.turn_detection is None
+
+    @BOTH
+    @pytest.mark.parametrize(
+        "audio", [None, {"output": None}, {"output": {"voice": None, "format": None}}]
+    )
+    def test_nulls_within_a_response_leave_its_rest(self, dialect: Dialect, audio: object) -> None:
+        command = created(dialect, instructions="x", audio=audio, tools=None)
+
+        assert command == CreateResponse(instructions="x")
+
+    def test_strict_mode_refuses_them(self) -> None:
+        refusal = refused_update("ga", strict=True, type="realtime", audio={"input": None})
+
+        assert (refusal.code, refusal.param) == ("invalid_type", "session.audio.input")
+
+
+class TestWholeNumbersWithAFraction:
+    """Not in the reference: some languages know no integers."""
+
+    @BOTH
+    def test_are_integers(self, dialect: Dialect) -> None:
+        cut = {"item_id": "i", "content_index": 0.0, "audio_end_ms": 1500.0}
+
+        command = decoded(dialect, {"type": "conversation.item.truncate", **cut})
+
+        assert command == TruncateItem(item_id="i", content_index=0, audio_end_ms=1500)
+        assert isinstance(command.audio_end_ms, int)
+
+    @BOTH
+    def test_in_sessions_too(self, dialect: Dialect) -> None:
+        detection = {"type": "server_vad", "prefix_padding_ms": 300.0, "silence_duration_ms": 2e2}
+
+        update = updated(dialect, max_output_tokens=100.0, turn_detection=detection)
+
+        assert repr(update.max_output_tokens) == "100"
+        sent = {"prefix_padding_ms": 300, "silence_duration_ms": 200}
+        assert repr(update.input.turn_detection) == repr(DetectionUpdate(ServerVad, sent))
+
+    def test_but_not_in_what_is_only_carried(self) -> None:
+        schema = {"type": "number", "minimum": 1.0}
+        tool = {"type": "function", "name": "f", "parameters": schema}
+
+        (read,) = updated("ga", tools=[tool], max_output_tokens=5.0).tools or ()
+
+        assert repr(read.parameters) == repr(schema)
+
+    def test_strict_mode_refuses_them(self) -> None:
+        cut = {"item_id": "i", "content_index": 0, "audio_end_ms": 1500.0}
+
+        refusal = refused("ga", {"type": "conversation.item.truncate", **cut}, strict=True)
+
+        assert (refusal.code, refusal.param) == ("invalid_type", "audio_end_ms")
+
+
+class TestKeysOfNoUse:
+    HEARD: ClassVar[dict[str, object]] = {
+        "transcription": {"model": "m", "languages": ["de"], "keywords": ["x"], "delay": "low"},
+        "noise_reduction": {"type": "near_field", "strength": 0.5},
+    }
+
+    @BOTH
+    def test_are_told_like_unknown_ones(self, dialect: Dialect) -> None:
+        ignored: list[str] = []
+        session = {"audio": {"input": self.HEARD}}
+        frame = json.dumps({"type": "session.update", "session": session})
+
+        codec(dialect, on_ignored=ignored.append).decode(frame)
+
+        assert sorted(ignored) == [
+            "session.audio.input.noise_reduction.strength",
+            "session.audio.input.transcription.delay",
+            "session.audio.input.transcription.keywords",
+            "session.audio.input.transcription.languages",
+        ]
+
+    def test_strict_ga_knows_them(self) -> None:
+        ignored: list[str] = []
+        session = {"type": "realtime", "audio": {"input": self.HEARD}}
+        frame = json.dumps({"type": "session.update", "session": session})
+
+        command = codec("ga", strict=True, on_ignored=ignored.append).decode(frame)
+
+        assert isinstance(command, UpdateSession)
+        assert command.update.input.transcription == Transcription("m")
+        assert ignored == []
+
+
+class TestWhatOnlyGaHas:
+    @pytest.mark.parametrize(
+        ("session", "code", "param"),
+        [
+            ({"input_audio_format": {"type": "audio/pcm"}}, "invalid_type", "input_audio_format"),
+            ({"output_audio_format": {"type": "audio/pcm"}}, "invalid_type", "output_audio_format"),
+            ({"voice": {"id": "voice_1"}}, "invalid_type", "voice"),
+            *(
+                (
+                    {"input_audio_transcription": {"model": "m", key: None}},
+                    "unknown_parameter",
+                    f"input_audio_transcription.{key}",
+                )
+                for key in ("languages", "keywords", "delay")
+            ),
+            (
+                {"input_audio_noise_reduction": {"type": "near_field", "strength": 1}},
+                "unknown_parameter",
+                "input_audio_noise_reduction.strength",
+            ),
+            (
+                {"turn_detection": {"idle_timeout_ms": None}},
+                "unknown_parameter",
+                "turn_detection.idle_timeout_ms",
+            ),
+        ],
+    )
+    def test_is_refused_by_strict_preview(
+        self, session: dict[str, object], code: str, param: str
+    ) -> None:
+        refusal = refused_update("preview", strict=True, **session)
+
+        assert (refusal.code, refusal.param) == (code, f"session.{param}")
+
+    def test_nor_may_a_response_have_it(self) -> None:
+        event = {"type": "response.create", "response": {"voice": {"id": "voice_1"}}}
+
+        assert refused("preview", event, strict=True).param == "response.voice"
+
+    def test_is_taken_otherwise(self) -> None:
+        update = updated(
+            "preview", voice={"id": "voice_1"}, input_audio_format={"type": "audio/pcmu"}
+        )
+
+        assert update.output.voice == CustomVoice("voice_1")
+        assert update.input.format == AudioFormat("audio/pcmu")
+        assert created("preview", voice={"id": "voice_1"}).voice == CustomVoice("voice_1")
+
+
+class TestMcp:
+    TOOL: ClassVar[dict[str, object]] = {
+        "type": "mcp",
+        "server_label": "s",
+        "server_url": "https://a.example",
+        "require_approval": "never",
+    }
+
+    @BOTH
+    @pytest.mark.parametrize("strict", [False, True])
+    def test_a_tool_is_refused_by_its_type_and_nothing_is_said_to_be_ignored(
+        self, dialect: Dialect, strict: bool
+    ) -> None:
+        ignored: list[str] = []
+        tools = [{"type": "function", "name": "f"}, self.TOOL]
+        frame = json.dumps({"type": "session.update", "session": {"tools": tools}})
+
+        with pytest.raises(Refusal) as caught:
+            codec(dialect, strict=strict, on_ignored=ignored.append).decode(frame)
+
+        assert (caught.value.code, caught.value.param) == ("invalid_value", "session.tools[1].type")
+        assert ignored == []
+
+    @pytest.mark.parametrize("strict", [False, True])
+    def test_so_is_the_choice_of_one(self, strict: bool) -> None:
+        choice = {"type": "mcp", "server_label": "s", "name": "t"}
+
+        refusal = refused_update("ga", strict=strict, type="realtime", tool_choice=choice)
+
+        assert (refusal.code, refusal.param) == ("invalid_value", "session.tool_choice.type")
+
+
+class TestDescriptions:
+    @pytest.mark.parametrize("length", [1024, 1025])
+    def test_are_of_any_length(self, length: int) -> None:
+        tool = {"type": "function", "name": "f", "description": "d" * length}
+
+        assert updated("ga", tools=[tool]).tools == (FunctionTool("f", "d" * length),)
+
+    @BOTH
+    def test_strict_mode_takes_1024_characters(self, dialect: Dialect) -> None:
+        def tools(length: int) -> list[object]:
+            return [{"type": "function", "name": "f", "description": "d" * length}]
+
+        assert created(dialect, strict=True, tools=tools(1024)).tools
+        event = {"type": "response.create", "response": {"tools": tools(1025)}}
+        refusal = refused(dialect, event, strict=True)
+        assert refusal.code == "string_above_max_length"
+        assert refusal.param == "response.tools[0].description"
 
 
 class TestNullsOfAResponse:

@@ -11,6 +11,7 @@ from vivavoce.core.settings import (
     AudioFormat,
     AudioInputUpdate,
     AudioOutputUpdate,
+    DetectionUpdate,
     ServerVad,
     SessionUpdate,
     Transcription,
@@ -44,7 +45,15 @@ def test_the_preview_examples_are_understood_with_their_trailing_commas(shared: 
                 input=AudioInputUpdate(
                     format=AudioFormat(),
                     transcription=Transcription("whisper-1"),
-                    turn_detection=ServerVad(),
+                    turn_detection=DetectionUpdate(
+                        ServerVad,
+                        {
+                            "threshold": 0.5,
+                            "prefix_padding_ms": 300,
+                            "silence_duration_ms": 200,
+                            "create_response": True,
+                        },
+                    ),
                 ),
                 output=AudioOutputUpdate(voice="alloy"),
             )
@@ -88,7 +97,10 @@ def test_the_python_example_is_understood_with_its_misspelt_key(shared: Path) ->
             input=AudioInputUpdate(
                 format=AudioFormat(),
                 transcription=Transcription("whisper-1"),
-                turn_detection=ServerVad(),
+                turn_detection=DetectionUpdate(
+                    ServerVad,
+                    {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 200},
+                ),
             ),
             output=AudioOutputUpdate(format=AudioFormat(), voice="alloy"),
         )

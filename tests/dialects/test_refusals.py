@@ -8,7 +8,7 @@ from dialect_wire import refused, refused_item, refused_response, refused_update
 
 from vivavoce.core.errors import Refusal
 from vivavoce.dialects.api import Dialect, codec
-from vivavoce.dialects.ga import CLIENT_EVENTS
+from vivavoce.dialects.ga_reading import CLIENT_EVENTS
 
 BOTH = pytest.mark.parametrize("dialect", ["ga", "preview"])
 
@@ -46,7 +46,7 @@ def test_what_is_no_event_is_an_invalid_event(dialect: Dialect, frame: str | byt
 
 
 @BOTH
-@pytest.mark.parametrize("kind", ["response.erase", "", 3, ["response.create"], {}])
+@pytest.mark.parametrize("kind", ["response.erase", ""])
 def test_an_unknown_type_is_answered_with_those_that_are_known(
     dialect: Dialect, kind: object
 ) -> None:
@@ -56,6 +56,15 @@ def test_an_unknown_type_is_answered_with_those_that_are_known(
     assert refusal.event_id == "e"
     assert refusal.message.startswith(f"Invalid value: '{kind}'. Supported values are: '")
     assert all(f"'{name}'" in refusal.message for name in CLIENT_EVENTS)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [3, ["response.create"], {}, True])
+def test_a_type_that_is_no_text_is_of_the_wrong_type(dialect: Dialect, kind: object) -> None:
+    refusal = refused(dialect, {"type": kind, "event_id": "e"})
+
+    assert told(refusal) == ("invalid_type", "type")
+    assert refusal.event_id == "e"
 
 
 def test_only_preview_lists_the_update_of_transcription_sessions() -> None:
@@ -192,7 +201,38 @@ VAD = {"type": "server_vad"}
         ({"prompt": {}}, "missing_required_parameter", "prompt.id"),
         ({"include": ["everything"]}, "invalid_value", "include[0]"),
         ({"reasoning": {"effort": "huge"}}, "invalid_value", "reasoning.effort"),
-        ({"audio": None}, "invalid_type", "audio"),
+        ({"audio": 3}, "invalid_type", "audio"),
+        (
+            {"audio": {"input": {"transcription": {"languages": "de"}}}},
+            "invalid_type",
+            "audio.input.transcription.languages",
+        ),
+        (
+            {"audio": {"input": {"transcription": {"keywords": [3]}}}},
+            "invalid_type",
+            "audio.input.transcription.keywords[0]",
+        ),
+        (
+            {"audio": {"input": {"transcription": {"delay": "long"}}}},
+            "invalid_value",
+            "audio.input.transcription.delay",
+        ),
+        (
+            {"audio": {"input": {"noise_reduction": {"type": "near_field", "strength": "a"}}}},
+            "invalid_type",
+            "audio.input.noise_reduction.strength",
+        ),
+        (
+            {
+                "truncation": {
+                    "type": "retention_ratio",
+                    "retention_ratio": 0.5,
+                    "token_limits": {"post_instructions": 28673},
+                }
+            },
+            "integer_above_max_value",
+            "truncation.token_limits.post_instructions",
+        ),
         ({"audio": {"input": {"format": "mp3"}}}, "invalid_value", "audio.input.format"),
         (
             {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}},
@@ -346,7 +386,6 @@ TEXT = {"type": "input_text", "text": "Hi"}
         ),
         ({"role": "user", "content": [], "id": "i" * 513}, "string_above_max_length", "id"),
         ({"type": "function_call", "arguments": ""}, "missing_required_parameter", "name"),
-        ({"type": "function_call", "name": "f"}, "missing_required_parameter", "arguments"),
         (
             {"type": "function_call", "name": "f", "arguments": "", "call_id": "a b"},
             "invalid_value",
@@ -367,6 +406,33 @@ def test_a_fault_of_an_item_names_its_field_wherever_the_item_stands(
     if item.get("type") != "item_reference":
         listed = refused_response(dialect, input=[{"type": "item_reference", "id": "x"}, item])
         assert told(listed) == (code, f"response.input[1].{param}")
+
+
+def test_a_call_has_arguments_in_ga() -> None:
+    refusal = refused_item("ga", type="function_call", name="f")
+
+    assert told(refusal) == ("missing_required_parameter", "item.arguments")
+
+
+@pytest.mark.parametrize(
+    ("session", "code", "param"),
+    [
+        ({"modalities": "text"}, "invalid_type", "modalities"),
+        ({"client_secret": "ek"}, "invalid_type", "client_secret"),
+        (
+            {"client_secret": {"expires_at": {"seconds": 9}}},
+            "integer_below_min_value",
+            "client_secret.expires_at.seconds",
+        ),
+        ({"include": ["all"]}, "invalid_value", "include[0]"),
+    ],
+)
+def test_a_fault_of_a_transcription_session_names_its_field(
+    session: dict[str, object], code: str, param: str
+) -> None:
+    refusal = refused("preview", {"type": "transcription_session.update", "session": session})
+
+    assert told(refusal) == (code, f"session.{param}")
 
 
 def test_the_types_of_content_are_those_of_the_role_and_the_dialect() -> None:

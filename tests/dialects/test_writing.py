@@ -3,6 +3,7 @@
 import json
 from typing import Any, get_args
 
+import msgspec
 import pybase64
 import pytest
 from dialect_wire import frame, frames
@@ -25,6 +26,7 @@ from vivavoce.core.settings import (
     AudioFormat,
     AudioInput,
     AudioOutput,
+    CustomVoice,
     FunctionTool,
     NamedTool,
     NoiseReduction,
@@ -92,6 +94,10 @@ def response(status: events.ResponseStatus = "in_progress", **more: Any) -> even
     )
 
 
+LIMITS = (
+    events.RateLimit("requests", 100, 99, 0.6),
+    events.RateLimit("tokens", 20000, 15482, 13.554),
+)
 PART: dict[str, Any] = {
     "event_id": EVENT,
     "response_id": "resp_1",
@@ -103,17 +109,19 @@ ALL: tuple[events.ServerEvent, ...] = (
     *(
         made(event_id=EVENT, session=session(settings))
         for made in (events.SessionCreated, events.SessionUpdated)
-        for settings in (PLAIN, FULL, SILENT, DICTATION)
+        for settings in (PLAIN, FULL, SILENT)
     ),
+    events.SessionCreated(event_id=EVENT, session=session(DICTATION)),
     events.SessionUpdated(event_id=EVENT, session=session(DICTATION), as_transcription=True),
+    events.ConversationCreated(event_id=EVENT, conversation_id="conv_1"),
     events.ErrorRaised(event_id=EVENT, refusal=Refusal("No.", param="item.id", event_id="mine")),
     *(events.ItemAdded(event_id=EVENT, previous_item_id=None, item=item) for item in ITEMS),
     *(events.ItemDone(event_id=EVENT, previous_item_id="item_0", item=item) for item in ITEMS),
     events.ItemRetrieved(
-        event_id=EVENT, item=SPOKEN, audio=(events.RetrievedAudio(0, b"\0\1", 24000),)
+        event_id=EVENT, item=SPOKEN, audio=(events.RetrievedAudio(0, b"\0\1", AudioFormat()),)
     ),
     events.ItemRetrieved(
-        event_id=EVENT, item=HEARD, audio=(events.RetrievedAudio(1, b"\0\1", 24000),)
+        event_id=EVENT, item=HEARD, audio=(events.RetrievedAudio(1, b"\0\1", AudioFormat()),)
     ),
     events.ItemRetrieved(event_id=EVENT, item=CALL),
     events.ItemTruncated(event_id=EVENT, item_id="item_a", content_index=0, audio_end_ms=5),
@@ -164,8 +172,9 @@ ALL: tuple[events.ServerEvent, ...] = (
         delta='{"in"',
     ),
     events.ArgumentsDone(event_id=EVENT, response_id="resp_1", output_index=1, call=CALL),
-    events.RateLimitsUpdated(
-        event_id=EVENT, rate_limits=(events.RateLimit("tokens", 20000, 15482, 13.554),)
+    *(
+        events.RateLimitsUpdated(event_id=EVENT, begins=begins, rate_limits=LIMITS)
+        for begins in (True, False)
     ),
 )
 
@@ -188,9 +197,8 @@ def test_a_frame_is_as_the_catalogue_has_it(
 
 @pytest.mark.parametrize("event", ALL, ids=lambda event: type(event).__name__)
 def test_a_ga_frame_is_what_the_official_client_parses(event: events.ServerEvent) -> None:
-    written = frame("ga", event)
-
-    assert official(written).type == written["type"]
+    for written in frames("ga", event):
+        assert official(written).type == written["type"]
 
 
 @BOTH
@@ -207,6 +215,7 @@ def test_preview_has_its_own_names_and_nothing_to_say_of_what_is_ga_only() -> No
         "session.updated",
         "transcription_session.created",
         "transcription_session.updated",
+        "conversation.created",
         "error",
         "conversation.item.created",
         "conversation.item.retrieved",
@@ -465,6 +474,22 @@ def test_what_the_core_refuses_is_named_as_the_dialect_has_it() -> None:
     assert frame("preview", event)["error"]["event_id"] == "mine"
 
 
+@pytest.mark.parametrize(
+    ("param", "in_preview"),
+    [
+        ("session.audio.input.turn_detection.type", "session.turn_detection.type"),
+        ("session.tools[0].name", "session.tools[0].name"),
+        ("response.audio.output.voice", "response.voice"),
+        ("response.input[0].id", "response.input[0].id"),
+        ("item.content[0].audio", "item.content[0].audio"),
+    ],
+)
+def test_so_is_what_lies_below_a_field(param: str, in_preview: str) -> None:
+    event = events.ErrorRaised(event_id=EVENT, refusal=Refusal("No.", param=param))
+
+    assert frame("preview", event)["error"]["param"] == in_preview
+
+
 def test_an_item_that_was_added_was_created_in_preview() -> None:
     event = events.ItemAdded(event_id=EVENT, previous_item_id=None, item=HEARD)
     item = {
@@ -525,13 +550,75 @@ def test_function_items_keep_the_order_of_their_keys(dialect: Dialect) -> None:
 def test_a_retrieved_item_comes_with_its_audio() -> None:
     item = Message("i", "user", (InputText("a"), InputAudio(1, 24000, "b")))
     event = events.ItemRetrieved(
-        event_id=EVENT, item=item, audio=(events.RetrievedAudio(1, b"\1\2", 24000),)
+        event_id=EVENT, item=item, audio=(events.RetrievedAudio(1, b"\1\2", AudioFormat()),)
     )
 
     said = {"type": "input_audio", "transcript": "b", "audio": "AQI="}
     assert frame("ga", event)["item"]["content"][1] == {**said, "format": "pcm16"}
     assert frame("preview", event)["item"]["content"][1] == said
     assert frame("ga", event)["item"]["content"][0] == {"type": "input_text", "text": "a"}
+
+
+@pytest.mark.parametrize(
+    ("coding", "audio", "label"),
+    [("audio/pcmu", b"\xff", "g711_ulaw"), ("audio/pcma", b"\xd5", "g711_alaw")],
+)
+def test_retrieved_audio_is_coded_as_it_was_said(coding: Any, audio: bytes, label: str) -> None:
+    kept = events.RetrievedAudio(0, bytes(4), AudioFormat(coding))
+    event = events.ItemRetrieved(event_id=EVENT, item=SPOKEN, audio=(kept,))
+
+    ga, preview = (frame(dialect, event)["item"]["content"][0] for dialect in ("ga", "preview"))
+
+    assert pybase64.b64decode(ga["audio"]) == pybase64.b64decode(preview["audio"]) == audio * 2
+    assert (ga["format"], "format" in preview) == (label, False)
+
+
+@BOTH
+def test_a_voice_of_the_clients_own_is_shown_by_its_id(dialect: Dialect) -> None:
+    settings = SessionSettings(output=AudioOutput(voice=CustomVoice("voice_1")))
+    begun = frame(dialect, events.SessionCreated(event_id=EVENT, session=session(settings)))
+    made = msgspec.structs.replace(response(), voice=CustomVoice("voice_1"))
+    answer = frame(dialect, events.ResponseCreated(event_id=EVENT, response=made))
+
+    shown = (begun["session"], answer["response"])
+    for one in shown if dialect == "preview" else [each["audio"]["output"] for each in shown]:
+        assert one["voice"] == {"id": "voice_1"}
+
+
+def test_the_effort_of_reasoning_shows_in_ga_once_it_is_set() -> None:
+    settings = SessionSettings(reasoning_effort="low")
+    event = events.SessionUpdated(event_id=EVENT, session=session(settings))
+
+    assert frame("ga", event)["session"]["reasoning"] == {"effort": "low"}
+    assert "reasoning" not in frame("preview", event)["session"]
+    plain = events.SessionUpdated(event_id=EVENT, session=session(PLAIN))
+    assert "reasoning" not in frame("ga", plain)["session"]
+    assert faults(frame("ga", event), "ga") == []
+
+
+def test_an_update_is_answered_by_the_name_of_what_was_asked() -> None:
+    def name(settings: SessionSettings, as_transcription: bool) -> object:
+        event = events.SessionUpdated(
+            event_id=EVENT, session=session(settings), as_transcription=as_transcription
+        )
+        assert frame("ga", event)["type"] == "session.updated"
+        return frame("preview", event)["type"]
+
+    assert name(DICTATION, True) == "transcription_session.updated"
+    assert name(DICTATION, False) == "session.updated"
+    assert name(PLAIN, False) == "session.updated"
+
+
+def test_the_conversation_is_announced_in_preview_alone() -> None:
+    event = events.ConversationCreated(event_id=EVENT, conversation_id="conv_1")
+
+    assert frames("ga", event) == []
+    expected = {
+        "type": "conversation.created",
+        "event_id": EVENT,
+        "conversation": {"id": "conv_1", "object": "realtime.conversation"},
+    }
+    assert json.dumps(frame("preview", event)) == json.dumps(expected)
 
 
 @pytest.mark.parametrize(("kind", "key"), [("text", "text"), ("audio", "transcript")])
@@ -776,11 +863,34 @@ def test_boundaries_of_speech_tell_the_time_first(dialect: Dialect) -> None:
     assert list(frame(dialect, committed))[2:] == ["previous_item_id", "item_id"]
 
 
-@BOTH
-def test_rate_limits_are_told_one_by_one(dialect: Dialect) -> None:
-    limit = events.RateLimit("tokens", 20000, 15482, 13.554)
-    event = events.RateLimitsUpdated(event_id=EVENT, rate_limits=(limit,))
+REQUESTS = {"name": "requests", "limit": 100, "remaining": 99, "reset_seconds": 0.6}
+TOKENS = {"name": "tokens", "limit": 20000, "remaining": 15482, "reset_seconds": 13.554}
 
-    assert frame(dialect, event)["rate_limits"] == [
-        {"name": "tokens", "limit": 20000, "remaining": 15482, "reset_seconds": 13.554}
-    ]
+
+@pytest.mark.parametrize(
+    ("dialect", "azure", "begins", "told"),
+    [
+        ("preview", False, True, [REQUESTS, TOKENS]),
+        ("preview", False, False, None),
+        ("preview", True, True, None),
+        ("preview", True, False, [REQUESTS, TOKENS]),
+        ("ga", False, True, None),
+        ("ga", False, False, [TOKENS]),
+        ("ga", True, True, None),
+        ("ga", True, False, [TOKENS]),
+    ],
+)
+def test_rate_limits_are_told_when_each_kind_of_connection_expects_them(
+    dialect: Dialect, azure: bool, begins: bool, told: list[Any] | None
+) -> None:
+    event = events.RateLimitsUpdated(event_id=EVENT, begins=begins, rate_limits=LIMITS)
+
+    written = frames(dialect, event, azure=azure)
+
+    assert [each["rate_limits"] for each in written] == ([] if told is None else [told])
+
+
+def test_without_a_limit_of_tokens_ga_tells_none() -> None:
+    event = events.RateLimitsUpdated(event_id=EVENT, begins=False, rate_limits=LIMITS[:1])
+
+    assert frames("ga", event) == []

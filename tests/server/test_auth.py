@@ -5,7 +5,7 @@ import pytest
 
 from vivavoce.server.auth import Identity, credential, identify
 from vivavoce.server.handshake import Handshake, of_scope
-from vivavoce.server.refusals import NO_KEY, WRONG_KEY
+from vivavoce.server.refusals import NO_KEY, NOT_FOUND, WRONG_KEY, Denial, method_not_allowed
 
 KEYS = ("first", "second")
 
@@ -118,9 +118,9 @@ def test_a_handshake_shows_no_key() -> None:
     assert "hush" not in repr(handshake)
 
 
-def test_the_bodies_of_both_families_say_the_same() -> None:
+def test_each_family_tells_it_in_its_own_form() -> None:
     assert msgspec.json.decode(WRONG_KEY.body(azure=True)) == {
-        "error": {"code": "401", "message": WRONG_KEY.message}
+        "error": {"code": "401", "message": WRONG_KEY.azure_message}
     }
     assert msgspec.json.decode(WRONG_KEY.body(azure=False)) == {
         "error": {
@@ -130,3 +130,16 @@ def test_the_bodies_of_both_families_say_the_same() -> None:
             "code": "invalid_api_key",
         }
     }
+
+
+@pytest.mark.parametrize("denial", [NOT_FOUND, method_not_allowed("PUT", "GET")])
+@pytest.mark.parametrize("azure", [False, True])
+def test_what_azure_says_no_otherwise_is_said_alike(denial: Denial, azure: bool) -> None:
+    body = msgspec.json.decode(denial.body(azure), type=dict[str, dict[str, str | None]])
+    assert body["error"]["message"] == denial.message
+
+
+@pytest.mark.parametrize("azure", [False, True])
+def test_a_wrong_method_has_one_code_in_both_families(azure: bool) -> None:
+    body = msgspec.json.decode(method_not_allowed("PUT", "GET").body(azure))
+    assert body["error"]["code"] == "method_not_supported"

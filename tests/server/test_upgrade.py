@@ -4,8 +4,10 @@ from typing import Any
 
 import anyio
 import pytest
-from server_clients import GA, KEY, OPENAI, PREVIEW, house, next_frame
+from server_clients import GA, KEY, OPENAI, PREVIEW, Frame, house, next_frame
 from websockets.exceptions import ConnectionClosed
+
+from vivavoce.core.allowance import Quota
 
 pytestmark = pytest.mark.anyio
 
@@ -31,18 +33,28 @@ async def test_a_key_opens_every_path_in_every_form(
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        (GA, {"code": "401"}),
-        (PREVIEW, {"code": "401"}),
-        (OPENAI, {"code": "invalid_api_key", "type": "invalid_request_error", "param": None}),
+        (GA, {"code": "401", "message": "Access denied: "}),
+        (PREVIEW, {"code": "401", "message": "Access denied: "}),
+        (
+            OPENAI,
+            {
+                "code": "invalid_api_key",
+                "message": "Incorrect API key provided: ",
+                "type": "invalid_request_error",
+                "param": None,
+            },
+        ),
     ],
 )
 async def test_a_wrong_key_is_turned_down_in_the_words_of_the_path(
     path: str, body: dict[str, Any]
 ) -> None:
     async with house() as at:
-        status, error, headers = await at.refusal(path, {"api-key": "wrong"})
+        status, error, headers = await at.refusal(path, {"api-key": "not-a-key"})
     assert status == 401
-    assert error.pop("message").startswith("Access denied")
+    message = error.pop("message")
+    assert message.startswith(body.pop("message"))
+    assert "not-a-key" not in message
     assert error == body
     assert headers["content-type"] == "application/json"
     assert headers["x-request-id"].startswith("req_")
@@ -51,7 +63,11 @@ async def test_a_wrong_key_is_turned_down_in_the_words_of_the_path(
 async def test_without_a_key_there_is_no_code() -> None:
     async with house() as at:
         status, error, _ = await at.refusal(OPENAI, {})
+        azure_status, azure, _ = await at.refusal(GA, {})
     assert (status, error["code"]) == (401, None)
+    assert error["message"].startswith("Missing bearer or basic authentication")
+    assert (azure_status, azure["code"]) == (401, "401")
+    assert azure["message"].startswith("Access denied: no key")
 
 
 async def test_without_authentication_anybody_is_let_in() -> None:
@@ -145,18 +161,68 @@ async def test_compression_is_not_agreed_to_though_it_is_offered() -> None:
         assert "permessage-deflate" in client.request.headers["Sec-WebSocket-Extensions"]
 
 
-async def test_an_unknown_intent_is_told_after_the_upgrade() -> None:
-    async with house() as at, at.talk(f"{OPENAI}&intent=chat") as client:
+async def refused_after_the_upgrade(path: str, **settings: Any) -> Frame:
+    """The error with which a session is refused that was let in."""
+    async with house(**settings) as at, at.talk(path) as client:
         frame = await next_frame(client)
-        assert (frame["type"], frame["error"]["code"]) == ("error", "invalid_intent")
         with pytest.raises(ConnectionClosed) as closed:
             await client.recv()
+    error: Frame = frame["error"]
+    assert (frame["type"], error["type"]) == ("error", "invalid_request_error")
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
-        4000,
-        "invalid_request_error.invalid_intent",
-    )
+    assert closed.value.rcvd.code == 4000
+    assert closed.value.rcvd.reason == f"invalid_request_error.{error['code']}"
     assert at.echo.openings == []
+    return error
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("path", [f"{OPENAI}&intent=chat", "/v1/realtime?intent=chat"])
+async def test_an_unknown_intent_is_told_after_the_upgrade(path: str, strict: bool) -> None:
+    error = await refused_after_the_upgrade(path, strict=strict)
+    assert (error["code"], error["param"]) == ("invalid_intent", None)
+    assert error["message"] == "Invalid intent 'chat'"
+
+
+async def test_an_empty_intent_is_none() -> None:
+    async with house() as at, at.talk(f"{OPENAI}&intent=") as client:
+        assert (await next_frame(client))["session"]["type"] == "realtime"
+        status, _, _ = await at.refusal("/v1/realtime?model=gpt-9&intent=")
+    assert status == 404
+
+
+async def test_the_preview_dialect_can_be_switched_off() -> None:
+    error = await refused_after_the_upgrade(PREVIEW, preview=False)
+    assert (error["code"], error["param"]) == ("beta_api_shape_disabled", None)
+
+
+async def test_without_the_preview_dialect_the_other_is_served() -> None:
+    async with house(preview=False) as at, at.talk(OPENAI) as client:
+        assert (await next_frame(client))["type"] == "session.created"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_session_knows_how_strict_it_is_and_what_its_deployment_may_use(
+    strict: bool,
+) -> None:
+    async with house(strict=strict) as at, at.talk(PREVIEW) as client:
+        await next_frame(client)
+    (opening,) = at.echo.openings
+    assert opening.strict is strict
+    assert opening.quota == at.app.service.deployments.find("gpt-4o-realtime-preview").quota
+    assert opening.quota != Quota()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "announces"),
+    [(PREVIEW, True, True), (PREVIEW, False, False), (OPENAI, True, False)],
+)
+async def test_the_conversation_is_announced_where_that_is_asked_for_and_known(
+    path: str, asked: bool, announces: bool
+) -> None:
+    async with house(conversation_created=asked) as at, at.talk(path) as client:
+        await next_frame(client)
+    assert at.echo.openings[0].announces_conversation is announces
 
 
 @pytest.mark.parametrize("query", ["", "&model=gpt-4o-transcribe"])

@@ -5,8 +5,9 @@ from typing import Literal, Protocol
 
 from vivavoce.core.commands import AnyCommand
 from vivavoce.core.events import ServerEvent
-from vivavoce.dialects.ga import GaCodec, Ignored
-from vivavoce.dialects.preview import PreviewCodec
+from vivavoce.dialects.ga_reading import GaReader, Ignored
+from vivavoce.dialects.ga_writing import GaWriter
+from vivavoce.dialects.preview import PreviewReader, PreviewWriter
 
 Dialect = Literal["ga", "preview"]
 
@@ -25,7 +26,7 @@ class Codec(Protocol):
         ...
 
     def encode(self, event: ServerEvent) -> Sequence[bytes]:
-        """The text frames that say *event*: none, one or two."""
+        """The text frames that say *event*: one, or none where the dialect does not say it."""
         ...
 
 
@@ -40,6 +41,14 @@ def dialect_of(path: str, beta_header: str | None, subprotocols: Sequence[str]) 
     return "preview" if PREVIEW_BETA in asked or PREVIEW_SUBPROTOCOL in subprotocols else "ga"
 
 
+class _Pair:
+    """A reader and a writer as one codec."""
+
+    def __init__(self, reader: GaReader, writer: GaWriter) -> None:
+        self.decode = reader.decode
+        self.encode = writer.encode
+
+
 def codec(
     dialect: Dialect,
     *,
@@ -52,5 +61,6 @@ def codec(
     *strict* refuses what the real service refuses. Otherwise *on_ignored* is told the path of each
     key that was passed over, once a connection. *azure* is true on the paths below `/openai`.
     """
-    kind = GaCodec if dialect == "ga" else PreviewCodec
-    return kind(strict=strict, azure=azure, on_ignored=on_ignored)
+    if dialect == "ga":
+        return _Pair(GaReader(strict=strict, on_ignored=on_ignored), GaWriter(azure=azure))
+    return _Pair(PreviewReader(strict=strict, on_ignored=on_ignored), PreviewWriter(azure=azure))

@@ -39,6 +39,11 @@ RESPONSE_PATHS = {
     "max_response_output_tokens": "max_output_tokens",
     "input_items": "input",
 }
+DETECTION = "audio.input.turn_detection"
+# Those of them that a transcription session has.
+TRANSCRIPTION_PATHS = {
+    name: path for name, path in SESSION_PATHS.items() if path.startswith("audio.input.")
+}
 
 
 def parsed(frame: str | bytes, *, strict: bool) -> Raw:
@@ -74,21 +79,56 @@ def move(raw: Raw, paths: Mapping[str, str], *, over: bool) -> dict[str, str]:
     return sent
 
 
+def open_places(shape: Raw) -> None:
+    """Let `audio`, `audio.input` and `audio.output` be absent where they are null.
+
+    Clients that name all they know send them so, and nothing can be meant by it.
+    """
+    audio = shape.get("audio")
+    if audio is None:
+        shape.pop("audio", None)
+    elif isinstance(audio, dict):
+        shape["audio"] = {key: value for key, value in audio.items() if value is not None}
+
+
+def type_detection(shape: Raw) -> None:
+    """In preview a turn detection that names no type is `server_vad`."""
+    _at(shape, DETECTION, _typed_detection)
+
+
+def silence_detection(shape: Raw) -> None:
+    """Rule 5: the type `none` is no turn detection."""
+    _at(shape, DETECTION, _turn_detection)
+
+
 def ease(shape: Raw) -> None:
     """Rules 5 to 8 in a session or a response of GA's shape."""
     _at(shape, "tools", _tools)
     _at(shape, "tool_choice", _tool_choice)
     _at(shape, "audio.input.format", _format)
     _at(shape, "audio.output.format", _format)
-    _at(shape, "audio.input.turn_detection", _turn_detection)
+    silence_detection(shape)
 
 
 def set_fields(response: Raw) -> Raw:
-    """A response without its nulls: clients name what they do not set, and nothing there is null.
+    """A response without its nulls, down to `audio.output`, where nothing is null.
 
-    LiveKit does so with `instructions`.
+    Clients name what they do not set: LiveKit does so with `instructions`.
     """
-    return {key: value for key, value in response.items() if value is not None}
+    return {
+        key: set_fields(value) if key in ("audio", "output") and isinstance(value, dict) else value
+        for key, value in response.items()
+        if value is not None
+    }
+
+
+def written_prompt(response: Raw) -> str | None:
+    """Rule 4: take a prompt that is plain text out of *response*."""
+    prompt = response.get("prompt")
+    if not isinstance(prompt, str):
+        return None
+    del response["prompt"]
+    return prompt
 
 
 def lifted(raw: Raw) -> Raw:
@@ -144,8 +184,14 @@ def _at(shape: Raw, path: str, eased: Callable[[object], object]) -> None:
 
 
 def _turn_detection(value: object) -> object:
-    """Rule 5: the type `none` is no turn detection."""
-    return None if value == {"type": "none"} else value
+    match value:
+        case {"type": "none"}:  # whatever else it says
+            return None
+    return value
+
+
+def _typed_detection(value: object) -> object:
+    return {"type": "server_vad", **value} if isinstance(value, dict) else value
 
 
 def _format(value: object) -> object:

@@ -8,13 +8,21 @@ from msgspec import UNSET, UnsetType
 
 from vivavoce.core.commands import AppendAudio
 from vivavoce.core.errors import Refusal
-from vivavoce.core.settings import AudioFormat, FunctionTool, Json, ToolChoice, Truncation
+from vivavoce.core.settings import (
+    AudioFormat,
+    CustomVoice,
+    FunctionTool,
+    Json,
+    ToolChoice,
+    Truncation,
+)
 from vivavoce.dialects import shapes
 from vivavoce.dialects.refusals import Where, fitted, too_long
 from vivavoce.dialects.shapes import core
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024  # in one event
 MAX_METADATA_PAIRS = 16
+MAX_DESCRIPTION_CHARACTERS = 1024  # of a tool
 
 
 def append_audio(sent: shapes.Append) -> AppendAudio:
@@ -44,14 +52,23 @@ def audio_format(sent: shapes.Format | UnsetType) -> AudioFormat | UnsetType:
     return shapes.FORMATS[sent] if isinstance(sent, str) else core(sent)
 
 
-def voice(sent: str | shapes.CustomVoice | UnsetType) -> str | UnsetType:
-    """A voice by its name, be it one of the client's own."""
-    return sent.id if isinstance(sent, shapes.CustomVoice) else sent
+def voice(sent: str | shapes.CustomVoice | UnsetType) -> str | CustomVoice | UnsetType:
+    """A voice by its name, or the client's own by its id."""
+    return sent if isinstance(sent, str) else core(sent)
 
 
 def tools(sent: tuple[shapes.Tool, ...] | UnsetType) -> tuple[FunctionTool, ...] | UnsetType:
     """The functions that the client offers."""
     return UNSET if sent is UNSET else tuple(tool.core() for tool in sent)
+
+
+def check_descriptions(sent: tuple[shapes.Tool, ...] | UnsetType, where: Where) -> None:
+    """A Refusal of the first function that is described at greater length than the service reads."""
+    for index, tool in enumerate(() if sent is UNSET else sent):
+        length = len(tool.description or "")
+        if length > MAX_DESCRIPTION_CHARACTERS:
+            param = where.name(f"tools[{index}].description")
+            raise too_long(param, "string", MAX_DESCRIPTION_CHARACTERS, length)
 
 
 def tool_choice(sent: shapes.ToolChoice | UnsetType) -> ToolChoice | UnsetType:

@@ -27,6 +27,7 @@ PART = "response_id item_id output_index content_index"
 EVENTS: Mapping[type[events.Event], tuple[str, str]] = {
     events.SessionCreated: ("session.created", "session"),
     events.SessionUpdated: ("session.updated", "session"),
+    events.ConversationCreated: ("conversation.created", ""),
     events.ErrorRaised: ("error", ""),
     events.ItemAdded: ("conversation.item.added", "previous_item_id item"),
     events.ItemDone: ("conversation.item.done", "previous_item_id item"),
@@ -73,7 +74,7 @@ EVENTS: Mapping[type[events.Event], tuple[str, str]] = {
         "response_id item_id output_index call_id delta",
     ),
     events.ArgumentsDone: ("response.function_call_arguments.done", ""),
-    events.RateLimitsUpdated: ("rate_limits.updated", "rate_limits"),
+    events.RateLimitsUpdated: ("rate_limits.updated", ""),
 }
 
 FIELDS = {kind: tuple(fields.split()) for kind, (_, fields) in EVENTS.items()}
@@ -85,6 +86,9 @@ FAILURE_TYPES = {
     "inference_rate_limit_exceeded": "rate_limit_error",
 }
 
+# The names of the formats in preview.
+FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
+
 # What a transcription session never does, and so does not show.
 NOT_OF_TRANSCRIPTIONS = ("idle_timeout_ms", "create_response", "interrupt_response")
 
@@ -92,6 +96,11 @@ NOT_OF_TRANSCRIPTIONS = ("idle_timeout_ms", "create_response", "interrupt_respon
 def format_object(audio: AudioFormat) -> Json:
     """How audio is coded, in GA's form."""
     return {"type": audio.type} | ({"rate": 24000} if audio.type == "audio/pcm" else {})
+
+
+def format_name(audio: AudioFormat) -> str:
+    """How audio is coded, by preview's name for it."""
+    return FORMATS[audio.type]
 
 
 def turn_detection_object(settings: SessionSettings, without: Sequence[str] = ()) -> Json | None:

@@ -8,27 +8,28 @@ it was added and later done; and some names differ.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import msgspec
+from msgspec import UnsetType
 
 from vivavoce.core import events
-from vivavoce.core.commands import CreateResponse
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent
-from vivavoce.core.items import InputText, Message, Role
-from vivavoce.core.settings import AudioFormat, Modality, SessionSettings
+from vivavoce.core.items import Role
+from vivavoce.core.settings import Modality, SessionSettings
 from vivavoce.dialects import leniency, shapes
-from vivavoce.dialects.ga import CLIENT_EVENTS, GaCodec, Ignored
+from vivavoce.dialects.ga_reading import CLIENT_EVENTS, PREVIEW_ORDERS, GaReader, Ignored
+from vivavoce.dialects.ga_writing import GaWriter
 from vivavoce.dialects.leniency import RESPONSE_PATHS, SESSION_PATHS, Raw
 from vivavoce.dialects.objects import (
     EVENTS,
     Json,
+    format_name,
     max_tokens_object,
     tool_choice_object,
     tools_object,
     turn_detection_object,
     usage_object,
 )
-from vivavoce.dialects.refusals import Where
+from vivavoce.dialects.refusals import Where, fitted
 
 NAMES: Mapping[type[events.Event], str] = {
     events.ItemAdded: "conversation.item.created",
@@ -38,102 +39,110 @@ NAMES: Mapping[type[events.Event], str] = {
     events.AudioTranscriptDelta: "response.audio_transcript.delta",
     events.AudioTranscriptDone: "response.audio_transcript.done",
 }
-FORMATS = {
-    "audio/pcm": "pcm16",
-    "audio/pcmu": "g711_ulaw",
-    "audio/pcma": "g711_alaw",
-}
 MODALITIES: Mapping[Modality, list[str]] = {"audio": ["audio", "text"], "text": ["text"]}
 
-GA_EVENTS = frozenset({events.ItemDone, events.TimeoutTriggered})
+GA_EVENTS = (events.ItemDone, events.TimeoutTriggered)
 
 # GA's own fields. The first go where they belong unless strict; the others have no counterpart.
 GA_SESSION_FIELDS = frozenset({"type", "output_modalities", "audio", "max_output_tokens"})
 GA_RESPONSE_FIELDS = frozenset({"output_modalities", "audio"})
 GA_ONLY = frozenset({"reasoning", "parallel_tool_calls"})
 GA_ONLY_OF_SESSION = GA_ONLY | {"prompt", "truncation"}
+# And those below a field that preview has as well.
+GA_KEYS = {
+    "transcription": {"languages", "keywords", "delay"},
+    "noise_reduction": {"strength"},
+    "turn_detection": {"idle_timeout_ms"},
+}
 # Fields of old examples and clients that the real service does not know.
-EXTRA_RESPONSE_FIELDS = frozenset({"prompt", "commit", "cancel_previous", "input_items"})
+EXTRA_RESPONSE_FIELDS = PREVIEW_ORDERS | {"prompt", "input_items"}
 
 # Where a Refusal of the core, which speaks GA, finds the field in this dialect.
-PARAMS = {
-    f"{prefix}.{path}": f"{prefix}.{name}"
-    for prefix, paths in (("session", SESSION_PATHS), ("response", RESPONSE_PATHS))
-    for name, path in paths.items()
-}
+NAMED_BY_CORE = (
+    Where(moved={f"session.{path}": f"session.{name}" for name, path in SESSION_PATHS.items()}),
+    Where(
+        moved={
+            f"response.{path}": f"response.{name}"
+            for name, path in RESPONSE_PATHS.items()
+            if name not in EXTRA_RESPONSE_FIELDS
+        }
+    ),
+)
 
 
-class PreviewCodec(GaCodec):
-    """The same for the preview dialect."""
+class PreviewReader(GaReader):
+    """Frames of one connection in the preview dialect to commands."""
 
     client_events: ClassVar[tuple[str, ...]] = (*CLIENT_EVENTS, "transcription_session.update")
     modalities: ClassVar[tuple[tuple[str, ...], ...]] = (("text",), ("audio", "text"))
     written: ClassVar[str] = "text"
-    spoken: ClassVar[str] = "audio"
-    audio_delta: ClassVar[str] = "response.audio.delta"
+    function_call: ClassVar[type[shapes.FunctionCall]] = shapes.PreviewFunctionCall
     messages: ClassVar[Mapping[Role, type[shapes.AnyMessage]]] = {
         "system": shapes.SystemMessage,
         "user": shapes.PreviewUserMessage,
         "assistant": shapes.PreviewAssistantMessage,
     }
 
-    def __init__(
-        self,
-        *,
-        strict: bool = False,
-        azure: bool = False,
-        on_ignored: Ignored = lambda path: None,
-    ) -> None:
-        super().__init__(strict=strict, azure=azure, on_ignored=on_ignored)
+    def __init__(self, *, strict: bool = False, on_ignored: Ignored = lambda path: None) -> None:
+        super().__init__(strict=strict, on_ignored=on_ignored)
         self.no_session_fields = GA_ONLY_OF_SESSION
         self.no_response_fields = GA_ONLY
         if strict:
             self.no_session_fields |= GA_SESSION_FIELDS
             self.no_response_fields |= GA_RESPONSE_FIELDS | EXTRA_RESPONSE_FIELDS
 
-    # Frames to commands.
-
     def _reshape(self, raw: Raw, paths: Mapping[str, str], prefix: str) -> Where:
         """In both modes, since this is how the dialect is read; its own names go first."""
+        if self._strict:
+            fitted(raw, shapes.PreviewForms, Where(prefix))
+        else:
+            leniency.open_places(raw)
         where = Where(prefix, leniency.move(raw, paths, over=True))
-        if not self._strict:
+        if self._strict:
+            leniency.silence_detection(raw)
+        else:
             leniency.ease(raw)
-        match raw:
-            case {"audio": {"input": {"turn_detection": {**detection}} as heard}}:
-                if detection.pop("idle_timeout_ms", None) is not None:
-                    self._ignore(where.name("audio.input.turn_detection.idle_timeout_ms"))
-                heard["turn_detection"] = {"type": "server_vad", **detection}
+        leniency.type_detection(raw)
+        self._drop_ga_keys(raw, where)
         return where
 
-    def _instructions(self, sent: str | msgspec.UnsetType) -> str | msgspec.UnsetType:
+    def _drop_ga_keys(self, raw: Raw, where: Where) -> None:
+        match raw:
+            case {"audio": {"input": {**heard}}}:
+                for name, keys in GA_KEYS.items():
+                    place = heard.get(name)
+                    if isinstance(place, dict):
+                        for key in sorted(keys & place.keys()):
+                            self._ignore(where.name(f"audio.input.{name}.{key}"))
+                            del place[key]
+
+    def _instructions(self, sent: str | UnsetType) -> str | UnsetType | None:
         return sent
 
     def _demand_type(self, session: shapes.Session) -> None:
         """There is none in this dialect."""
 
-    def _create_response(self, event: shapes.Create) -> CreateResponse:
-        """Rule 4: `prompt` as plain text is one more message of the user, for this response only."""
-        response = event.response or {}
-        prompt = response.get("prompt")
-        if not isinstance(prompt, str) or self._strict:
-            return super()._create_response(event)
-        event.response = {key: value for key, value in response.items() if key != "prompt"}
-        said = Message("", "user", (InputText(prompt),))
-        return msgspec.structs.replace(super()._create_response(event), extra=(said,))
 
-    # Events to frames.
+class PreviewWriter(GaWriter):
+    """Events of one connection to frames of the preview dialect."""
 
-    def encode(self, event: ServerEvent) -> Sequence[bytes]:
-        """The frames that say *event*; none for what only GA says."""
-        if type(event) in GA_EVENTS:
-            return ()
-        return super().encode(event)
+    written: ClassVar[str] = "text"
+    spoken: ClassVar[str] = "audio"
+    audio_delta: ClassVar[str] = "response.audio.delta"
+
+    def _says(self, event: ServerEvent) -> bool:
+        if isinstance(event, events.RateLimitsUpdated):
+            return event.begins is not self._azure
+        return not isinstance(event, GA_EVENTS)
+
+    def _limits(self, limits: Sequence[events.RateLimit]) -> Sequence[events.RateLimit]:
+        return limits
 
     def _name(self, event: ServerEvent) -> str:
         match event:
             case events.SessionCreated(session=view) if view.settings.type == "transcription":
                 return "transcription_session.created"
-            case events.SessionUpdated(session=view) if view.settings.type == "transcription":
+            case events.SessionUpdated(as_transcription=True):
                 return "transcription_session.updated"
         return NAMES.get(type(event)) or EVENTS[type(event)][0]
 
@@ -141,8 +150,11 @@ class PreviewCodec(GaCodec):
         return {}
 
     def _error_object(self, refusal: Refusal) -> Json:
-        error = super()._error_object(refusal)
-        return error | {"param": PARAMS.get(refusal.param or "", refusal.param)}
+        param = refusal.param
+        if param is not None:
+            for where in NAMED_BY_CORE:
+                param = where.name(param)
+        return super()._error_object(refusal) | {"param": param}
 
     def _retrieved_audio(self, kept: events.RetrievedAudio) -> Json:
         return {"audio": super()._retrieved_audio(kept)["audio"]}
@@ -157,7 +169,7 @@ class PreviewCodec(GaCodec):
             "expires_at": view.expires_at,
             "input_audio_noise_reduction": settings.input.noise_reduction,
             "turn_detection": turn_detection_object(settings, without=("idle_timeout_ms",)),
-            "input_audio_format": _format_name(settings.input.format),
+            "input_audio_format": format_name(settings.input.format),
             "input_audio_transcription": settings.input.transcription,
             "client_secret": None,
             "include": settings.include,
@@ -165,7 +177,7 @@ class PreviewCodec(GaCodec):
             "modalities": MODALITIES[settings.output_modality],
             "instructions": settings.instructions,
             "voice": settings.output.voice,
-            "output_audio_format": _format_name(settings.output.format),
+            "output_audio_format": format_name(settings.output.format),
             "tool_choice": tool_choice_object(settings.tool_choice),
             "temperature": settings.temperature,
             "max_response_output_tokens": max_tokens_object(settings.max_output_tokens),
@@ -184,7 +196,7 @@ class PreviewCodec(GaCodec):
             "expires_at": view.expires_at,
             "modalities": MODALITIES["audio"],
             "turn_detection": turn_detection_object(settings),
-            "input_audio_format": _format_name(settings.input.format),
+            "input_audio_format": format_name(settings.input.format),
             "input_audio_transcription": settings.input.transcription,
             "input_audio_noise_reduction": settings.input.noise_reduction,
             "include": settings.include,
@@ -196,13 +208,9 @@ class PreviewCodec(GaCodec):
             **self._response_head(view),
             "modalities": MODALITIES[view.output_modality],
             "voice": view.voice,
-            "output_audio_format": _format_name(view.format),
+            "output_audio_format": format_name(view.format),
             "temperature": view.temperature,
             "max_output_tokens": max_tokens_object(view.max_output_tokens),
             "usage": usage_object(view.usage, images={}),
             "metadata": view.metadata,
         }
-
-
-def _format_name(audio: AudioFormat) -> str:
-    return FORMATS[audio.type]

@@ -55,12 +55,18 @@ class Where(Struct, frozen=True):
         return ".".join(filter(None, (self.prefix, path)))
 
 
-def fitted(raw: object, shape: type[Shape], where: Where) -> Shape:
-    """*raw* as a *shape*, or a Refusal that says which part of it does not fit, and why."""
-    try:
-        return msgspec.convert(raw, shape)
-    except msgspec.ValidationError as error:
-        raise _refusal(str(error), raw, shape, where) from None
+def fitted(raw: object, shape: type[Shape], where: Where, *, strict: bool = True) -> Shape:
+    """*raw* as a *shape*, or a Refusal that says which part of it does not fit, and why.
+
+    Unless *strict*, a whole number may be written as 1500.0; it is then made one in *raw*.
+    """
+    while True:
+        try:
+            return msgspec.convert(raw, shape)
+        except msgspec.ValidationError as error:
+            fault = Fault.of(str(error))
+            if strict or not fault.mended(raw):
+                raise _refusal(fault, raw, shape, where) from None
 
 
 def unknown_keys(raw: object, shape: type[Struct]) -> list[str]:
@@ -119,12 +125,40 @@ def quoted(values: Sequence[object]) -> list[str]:
     return [f"'{value}'" for value in values]
 
 
-def _refusal(problem: str, raw: object, shape: type[Struct], where: Where) -> Refusal:
+class Fault(Struct, frozen=True):
+    """What msgspec found wrong, and where."""
+
+    what: str
+    path: str = ""
+
+    @staticmethod
+    def of(problem: str) -> "Fault":
+        """The fault that its message tells of."""
+        at = PATH.fullmatch(problem)
+        return Fault(at["what"], at["path"]) if at else Fault(problem)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The way to the value at fault."""
+        return [name or int(index) for name, index in STEP.findall(self.path)]
+
+    def mended(self, raw: object) -> bool:
+        """Whether it was an integer written with a fraction of nought, which *raw* now has whole."""
+        kinds = KIND.fullmatch(self.what)
+        if not self.steps or kinds is None or "int" not in kinds[1].split(" | "):
+            return False
+        *way, last = self.steps
+        place = _value_at(raw, way)
+        value = place[last]  # type: ignore[index]  # as in _value_at
+        if not isinstance(value, float) or not value.is_integer():
+            return False
+        place[last] = int(value)  # type: ignore[index]
+        return True
+
+
+def _refusal(fault: Fault, raw: object, shape: type[Struct], where: Where) -> Refusal:
     """What msgspec has to say about *raw*, said as the API would."""
-    what, path = problem, ""
-    if at := PATH.fullmatch(problem):
-        what, path = at["what"], at["path"]
-    steps: list[Step] = [name or int(index) for name, index in STEP.findall(path)]
+    what, path, steps = fault.what, fault.path, fault.steps
     value = _value_at(raw, steps)
     param = where.name(path.removeprefix("."))
 
@@ -213,7 +247,7 @@ def _unknown(raw: object, info: inspect.Type, path: str) -> Iterator[str]:
     if not isinstance(raw, dict):
         return
     structs = list(_structs(info))
-    struct = next((s for s in structs if s.tag is None or raw.get(s.tag_field) == s.tag), None)
+    struct = next((struct for struct in structs if _is_meant(struct, raw)), None)
     if struct is None:  # an object of the client's own, or one that will be refused as such
         return
     fields = {field.encode_name: field.type for field in struct.fields}
@@ -222,3 +256,13 @@ def _unknown(raw: object, info: inspect.Type, path: str) -> Iterator[str]:
             yield from _unknown(value, fields[key], f"{path}.{key}")
         elif key != struct.tag_field:
             yield f"{path}.{key}"
+
+
+def _is_meant(struct: inspect.StructType, raw: Mapping[str, object]) -> bool:
+    """Whether *raw* is that object by its type, in so far as either has one."""
+    if struct.tag is not None:
+        return raw.get(struct.tag_field or "") == struct.tag
+    types = next((field.type for field in struct.fields if field.encode_name == "type"), None)
+    if "type" not in raw or not isinstance(types, inspect.LiteralType):
+        return True
+    return raw["type"] in types.values

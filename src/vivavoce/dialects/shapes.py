@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from vivavoce.core import items, settings
-from vivavoce.core.settings import AudioFormat, Json, TurnDetection
+from vivavoce.core.settings import AudioFormat, DetectionUpdate, Effort, Json
 
 Id = Annotated[str, Meta(max_length=512)]
 CallId = Annotated[str, Meta(max_length=512, pattern=r"^[a-zA-Z0-9_-]+$")]
@@ -106,33 +106,33 @@ FORMATS: dict[FormatName, AudioFormat] = {
 
 
 class ServerVad(Struct, tag_field="type", tag="server_vad"):
-    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
-    prefix_padding_ms: Annotated[int, Meta(ge=0, le=5000)] = 300
-    silence_duration_ms: Annotated[int, Meta(ge=0, le=10000)] = 200
-    idle_timeout_ms: Annotated[int, Meta(ge=5000, le=30000)] | None = None
-    create_response: bool = True
-    interrupt_response: bool = True
+    threshold: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET
+    prefix_padding_ms: Annotated[int, Meta(ge=0, le=5000)] | UnsetType = UNSET
+    silence_duration_ms: Annotated[int, Meta(ge=0, le=10000)] | UnsetType = UNSET
+    idle_timeout_ms: Annotated[int, Meta(ge=5000, le=30000)] | UnsetType | None = UNSET
+    create_response: bool | UnsetType = UNSET
+    interrupt_response: bool | UnsetType = UNSET
 
-    def core(self) -> TurnDetection:
-        return settings.ServerVad(**msgspec.structs.asdict(self))
+    def core(self) -> DetectionUpdate:
+        return DetectionUpdate(settings.ServerVad, _sent(self))
 
 
 class SemanticVad(Struct, tag_field="type", tag="semantic_vad"):
-    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
-    create_response: bool = True
-    interrupt_response: bool = True
+    eagerness: Literal["low", "medium", "high", "auto"] | UnsetType = UNSET
+    create_response: bool | UnsetType = UNSET
+    interrupt_response: bool | UnsetType = UNSET
 
-    def core(self) -> TurnDetection:
-        return settings.SemanticVad(**msgspec.structs.asdict(self))
+    def core(self) -> DetectionUpdate:
+        return DetectionUpdate(settings.SemanticVad, _sent(self))
 
 
 class Transcription(Struct):
     model: str | None = None
     language: str | None = None
     prompt: str | None = None
-    languages: Ignored = None
-    keywords: Ignored = None
-    delay: Ignored = None
+    languages: tuple[str, ...] | None = None
+    keywords: tuple[str, ...] | None = None
+    delay: Effort | None = None
 
     def core(self) -> settings.Transcription:
         return settings.Transcription(self.model, self.language, self.prompt)
@@ -140,7 +140,7 @@ class Transcription(Struct):
 
 class NoiseReduction(Struct):
     type: Literal["near_field", "far_field"]
-    strength: Ignored = None
+    strength: float | None = None
 
     def core(self) -> settings.NoiseReduction:
         return settings.NoiseReduction(self.type)
@@ -155,6 +155,9 @@ class AudioInput(Struct):
 
 class CustomVoice(Struct):
     id: str
+
+    def core(self) -> settings.CustomVoice:
+        return settings.CustomVoice(self.id)
 
 
 class ResponseAudioOutput(Struct):
@@ -207,7 +210,7 @@ class Tracing(Struct):
 
 
 class TokenLimits(Struct):
-    post_instructions: Annotated[int, Meta(ge=0)] | None = None
+    post_instructions: Annotated[int, Meta(ge=0, le=28672)] | None = None
 
 
 class RetentionRatio(Struct):
@@ -230,7 +233,10 @@ class Prompt(Struct):
 
 
 class Reasoning(Struct):
-    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    effort: Effort | None = None
+
+    def core(self) -> Effort | None:
+        return self.effort
 
 
 class Common(Struct):
@@ -243,7 +249,7 @@ class Common(Struct):
     max_output_tokens: OutputTokens | UnsetType = UNSET
     temperature: Annotated[float, Meta(ge=0.6, le=1.2)] | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType | None = UNSET
-    reasoning: Reasoning | None = None
+    reasoning: Reasoning | UnsetType | None = UNSET
     prompt: Prompt | UnsetType | None = UNSET
 
 
@@ -260,13 +266,59 @@ class Session(Common):
     client_secret: Ignored = None
 
 
+class TranscriptionAudio(Struct):
+    input: AudioInput = msgspec.field(default_factory=AudioInput)
+
+
+class Dictation(Struct):
+    """What every form of a transcription session has."""
+
+    audio: TranscriptionAudio = msgspec.field(default_factory=TranscriptionAudio)
+    include: Included | UnsetType | None = UNSET
+
+
+class TranscriptionSession(Dictation):
+    """A session of type transcription."""
+
+    type: Literal["transcription"] | UnsetType = UNSET
+    id: Ignored = None
+    object: Ignored = None
+    model: Ignored = None
+    expires_at: Ignored = None
+
+
+class KeyLife(Struct):
+    anchor: Literal["created_at"] = "created_at"
+    seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
+
+
+class KeyRequest(Struct):
+    expires_at: KeyLife | None = None
+
+
+class TranscriptionUpdate(Dictation):
+    """The session of `transcription_session.update`; only its REST call heeds the last two."""
+
+    modalities: tuple[str, ...] | None = None
+    client_secret: KeyRequest | None = None
+
+
+class PreviewForms(Struct):
+    """What is a name in preview, where GA has an object as well."""
+
+    input_audio_format: FormatName | UnsetType = UNSET
+    output_audio_format: FormatName | UnsetType = UNSET
+    voice: str | UnsetType = UNSET
+
+
 class Response(Common):
     audio: ResponseAudio = msgspec.field(default_factory=ResponseAudio)
     conversation: Literal["auto", "none"] = "auto"
     metadata: Raw | None = None
     input: list[object] | None = None
     commit: bool = False
-    cancel_previous: bool = False
+    append_input_items: list[object] = []
+    cancel_previous: bool | None = None
 
 
 class MetadataPair(Struct):
@@ -359,6 +411,10 @@ class FunctionCall(Item, kw_only=True):
     call_id: CallId | None = None
 
 
+class PreviewFunctionCall(FunctionCall, kw_only=True):
+    arguments: Text = ""
+
+
 class FunctionCallOutput(Item, kw_only=True):
     call_id: CallId
     output: Text
@@ -366,6 +422,12 @@ class FunctionCallOutput(Item, kw_only=True):
 
 class Reference(Item, kw_only=True):
     id: Id
+
+
+def _sent(shape: Struct) -> Json:
+    """The keys that the client named."""
+    keys = msgspec.structs.asdict(shape)
+    return {key: value for key, value in keys.items() if value is not UNSET}
 
 
 def plain(shape: Struct) -> Json:

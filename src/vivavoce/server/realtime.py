@@ -18,6 +18,7 @@ from vivavoce.core.settings import (
 )
 from vivavoce.deployments import Deployment, UnknownDeployment
 from vivavoce.dialects.api import Codec, Dialect, codec, dialect_of
+from vivavoce.dialects.refusals import shown
 from vivavoce.engines.registry import EngineUnavailable
 from vivavoce.runtime.channel import Backend, Opening, View
 from vivavoce.server.admission import Seat
@@ -65,11 +66,12 @@ def judge(handshake: Handshake, service: Service) -> Entry | Denial:
         return NOT_FOUND
     if "call_id" in handshake.query:
         return unknown_call()
-    asked, intent = _asked(handshake), handshake.query.get("intent")
+    asked, intent = _asked(handshake), handshake.query.get("intent") or None
     try:
         deployment = service.deployments.find(asked)
     except UnknownDeployment as unknown:
-        if intent != TRANSCRIPTION:  # which names no model, or one that transcribes
+        # To transcribe needs no model, or names one that does; another intent is refused as such.
+        if intent is None:
             return unknown_deployment(str(unknown))
         deployment = service.deployments.default
     return Entry(
@@ -143,8 +145,8 @@ async def _serve(
 ) -> None:
     channel = WebSocketChannel(websocket, _codec(service, entry))
     seat.hang_up = channel.close
-    if entry.intent not in (None, TRANSCRIPTION):
-        await _refuse_intent(service, channel)
+    if (refusal := _refusal(service, entry)) is not None:
+        await _refuse(service, channel, refusal)
         return
     opening = _opening(service, entry)
     # Whatever is logged from here on says which session it is about.
@@ -189,12 +191,23 @@ def _codec(service: Service, entry: Entry) -> Codec:
     return codec(entry.dialect, strict=service.config.strict, azure=entry.azure, on_ignored=ignored)
 
 
-async def _refuse_intent(service: Service, channel: WebSocketChannel) -> None:
-    refusal = Refusal(
-        "The only intent there is is 'transcription'.", code="invalid_intent", param="intent"
-    )
+def _refusal(service: Service, entry: Entry) -> Refusal | None:
+    """Why there will be no session, where that is told after the upgrade."""
+    if entry.dialect == "preview" and not service.config.preview:
+        return Refusal(
+            "The preview (beta) shape of the API is switched off here. Connect without "
+            "OpenAI-Beta, or on /openai/v1/realtime.",
+            code="beta_api_shape_disabled",
+        )
+    if entry.intent not in (None, TRANSCRIPTION):
+        return Refusal(f"Invalid intent {shown(entry.intent)}", code="invalid_intent")
+    return None
+
+
+async def _refuse(service: Service, channel: WebSocketChannel, refusal: Refusal) -> None:
+    log.info("session refused", code=refusal.code)
     await channel.send(events.ErrorRaised(event_id=service.mint("event_"), refusal=refusal))
-    await channel.close(REFUSED, "invalid_request_error.invalid_intent")
+    await channel.close(REFUSED, f"{refusal.kind}.{refusal.code}")
 
 
 def _opening(service: Service, entry: Entry) -> Opening:
@@ -206,6 +219,9 @@ def _opening(service: Service, entry: Entry) -> Opening:
         session_id=service.mint.mint_session(service.worker),
         settings=settings,
         max_seconds=service.config.session_seconds or by_dialect,
+        quota=entry.deployment.quota,
+        strict=service.config.strict,
+        announces_conversation=entry.dialect == "preview" and service.config.conversation_created,
     )
 
 

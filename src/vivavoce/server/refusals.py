@@ -8,12 +8,16 @@ from msgspec import Struct
 
 
 class Denial(Struct, frozen=True):
-    """A request or an upgrade turned down. *azure_code* None: Azure tells it in OpenAI's form."""
+    """A request or an upgrade turned down. *azure_code* None: Azure tells it in OpenAI's form.
+
+    *azure_message* is what Azure says instead, if it says something else.
+    """
 
     status: int
     message: str
     code: str | None = None
     azure_code: str | None = None
+    azure_message: str | None = None
     kind: str = "invalid_request_error"
     param: str | None = None
     headers: Mapping[str, str] = {}
@@ -22,7 +26,7 @@ class Denial(Struct, frozen=True):
         """The JSON body, for a path of Azure's or of OpenAI's."""
         error: dict[str, str | None]
         if azure and self.azure_code is not None:
-            error = {"code": self.azure_code, "message": self.message}
+            error = {"code": self.azure_code, "message": self.azure_message or self.message}
         else:
             error = {
                 "message": self.message,
@@ -35,17 +39,22 @@ class Denial(Struct, frozen=True):
 
 WRONG_KEY = Denial(
     401,
-    "Access denied: the key is not one of this server's. Check the key and the address.",
+    # Clients know the beginning. It would be followed by the key, which nobody else is to see.
+    "Incorrect API key provided: it is not one of this server's. Check the key and the address.",
     code="invalid_api_key",
     azure_code="401",
+    azure_message="Access denied: the key is not one of this server's. Check the key and the "
+    "address.",
     headers={"WWW-Authenticate": "Bearer"},
 )
 NO_KEY = Denial(
     401,
-    "Access denied: no key was given. Send it as bearer token (Authorization: Bearer KEY), as an "
-    "api-key header, or from a browser as the query value api-key or the subprotocol "
+    "Missing bearer or basic authentication in header. Send the key as Authorization: Bearer KEY, "
+    "as an api-key header, or from a browser as the query value api-key or the subprotocol "
     "openai-insecure-api-key.KEY.",
     azure_code="401",
+    azure_message="Access denied: no key was given. Send it as an api-key header, as bearer token "
+    "(Authorization: Bearer KEY), or from a browser as the query value api-key.",
     headers={"WWW-Authenticate": "Bearer"},
 )
 NOT_FOUND = Denial(404, "Resource not found", azure_code="404")
@@ -76,7 +85,7 @@ def method_not_allowed(method: str, allowed: str) -> Denial:
         405,
         f"{method} is not possible here, but {allowed} is.",
         code="method_not_supported",
-        azure_code="405",
+        azure_code="method_not_supported",
         headers={"Allow": allowed},
     )
 
