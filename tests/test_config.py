@@ -137,7 +137,12 @@ MISTAKES = [
     ("", {}, {"max_sessions": 0}, "--max-sessions: expected int >= 1"),
     ("prot = 1", {}, {}, "voice.toml: prot: no such option; did you mean port?"),
     ("", {"VIVAVOCE_PROT": "1"}, {}, "VIVAVOCE_PROT: no such option; did you mean port?"),
-    ("", {}, {"zzz": 1}, "--zzz: no such option; there are: api_key, config, conversation_created, data_dir"),
+    (
+        "",
+        {},
+        {"zzz": 1},
+        "--zzz: no such option; there are: api_key, config, conversation_created, data_dir",
+    ),
     ("port = ", {}, {}, "voice.toml: is not TOML: Invalid value"),
     ("recipes = 3", {}, {}, "voice.toml: recipes: has to be a table of tables"),
     ("[recipes]\nmine = 3", {}, {}, "voice.toml: recipes.mine: has to be a table"),

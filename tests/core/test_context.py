@@ -116,7 +116,7 @@ def test_what_is_answered_is_never_left_out() -> None:
 def test_a_call_and_its_output_leave_together() -> None:
     call = FunctionCall("call", "f", "call_1", "x")  # 10 tokens
     output = FunctionCallOutput("output", "call_1", "x " * 8)  # 10 tokens
-    items = [call, said("a", 10), output, said("b", 10)]
+    items: list[Item] = [call, said("a", 10), output, said("b", 10)]
 
     assert ids(read(context(35), items)) == ["a", "b"]
 

@@ -7,6 +7,7 @@ from vivavoce.core.conversation import Conversation, begun, cut_speech
 from vivavoce.core.errors import Refusal
 from vivavoce.core.items import InputText, Mark, Message, OutputAudio
 from vivavoce.core.recordings import Recordings
+from vivavoce.core.settings import AudioFormat
 
 
 def note(item_id: str) -> Message:
@@ -17,6 +18,7 @@ def order(conversation: Conversation) -> list[str]:
     return [item.id for item in conversation.items]
 
 
+PCM = AudioFormat("audio/pcm")
 SPEECH = OutputAudio(
     transcript="one two three",
     heard="one two three",
@@ -86,7 +88,7 @@ def test_a_late_change_of_a_deleted_item_does_not_bring_it_back() -> None:
 def test_truncation_keeps_the_sound_to_the_point_and_the_words_begun_by_then() -> None:
     conversation = Conversation("conv_1")
     conversation.add(Message("a", "assistant", (SPEECH,)))
-    conversation.recordings.grow("a", 0, bytes(48000), 24000)
+    conversation.recordings.grow("a", 0, bytes(48000), PCM)
 
     conversation.truncate("a", 0, 500)
 
@@ -141,9 +143,9 @@ def test_the_words_that_are_left_are_a_beginning_of_what_was_said(samples: int) 
 
 def test_beyond_the_bound_the_oldest_recording_goes_first() -> None:
     recordings = Recordings(max_bytes=100)
-    recordings.grow("a", 0, bytes(60), 24000)
-    recordings.grow("b", 0, bytes(60), 24000)
-    recordings.grow("a", 0, bytes(10), 24000)
+    recordings.grow("a", 0, bytes(60), PCM)
+    recordings.grow("b", 0, bytes(60), PCM)
+    recordings.grow("a", 0, bytes(10), PCM)
 
     assert list(recordings.of("a")) == []
     assert [len(pcm) for _, pcm, _ in recordings.of("b")] == [60]
@@ -152,8 +154,8 @@ def test_beyond_the_bound_the_oldest_recording_goes_first() -> None:
 
 def test_a_recording_larger_than_the_bound_is_not_kept_at_all() -> None:
     recordings = Recordings(max_bytes=100)
-    recordings.grow("a", 0, bytes(60), 24000)
-    recordings.grow("a", 0, bytes(60), 24000)
+    recordings.grow("a", 0, bytes(60), PCM)
+    recordings.grow("a", 0, bytes(60), PCM)
 
     assert list(recordings.of("a")) == []
     assert recordings.byte_count == 0
@@ -161,10 +163,10 @@ def test_a_recording_larger_than_the_bound_is_not_kept_at_all() -> None:
 
 def test_a_dropped_item_leaves_nothing_behind() -> None:
     recordings = Recordings(max_bytes=10)
-    recordings.grow("a", 0, bytes(20), 24000)
+    recordings.grow("a", 0, bytes(20), PCM)
     recordings.drop("a")
 
-    recordings.grow("a", 0, bytes(8), 24000)
+    recordings.grow("a", 0, bytes(8), PCM)
 
     assert [len(pcm) for _, pcm, _ in recordings.of("a")] == [8]
 

@@ -324,7 +324,7 @@ async def test_events_come_in_the_order_that_is_shown(flow: str, url: str, folde
 
 
 async def _turn(wire: Wire, _question: bytes) -> None:
-    await wire.until("response.done")
+    await wire.until("rate_limits.updated")
 
 
 async def _interruption(wire: Wire, question: bytes) -> None:
@@ -340,7 +340,7 @@ async def _call(wire: Wire, _question: bytes) -> None:
     await wire.until("conversation.item.done")
     wire.kinds.clear()
     called = await wire.until("response.function_call_arguments.done")
-    await wire.until("response.done")
+    await wire.until("rate_limits.updated")
     output = {
         "type": "function_call_output",
         "call_id": called["call_id"],
@@ -348,7 +348,7 @@ async def _call(wire: Wire, _question: bytes) -> None:
     }
     await wire.say("conversation.item.create", item=output)
     await wire.say("response.create")
-    await wire.until("response.done")
+    await wire.until("rate_limits.updated")
 
 
 FLOWS = {"turn": _turn, "interruption": _interruption, "call": _call}

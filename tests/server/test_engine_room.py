@@ -32,7 +32,7 @@ BROKEN = RecipePlan(
 async def test_recipes_share_the_engines_that_they_both_name() -> None:
     async with EngineRoom({"one": PLAN, "two": PLAN}).open() as room:
         assert room.recipe("one").detector is room.recipe("two").detector
-        assert [each.status for each in room.report()] == ["ready"] * 4
+        assert [each.status for each in room.report()] == ["ready"] * 5
 
 
 async def test_one_broken_recipe_does_not_stop_the_others() -> None:

@@ -23,6 +23,7 @@ EMBEDDED = {
     "recipe": "embedded",
     "detector": "silero",
     "transcriber": "pocketsphinx",
+    "judge": "cadence",
     "language_model": "responder",
     "synthesiser": "espeak",
 }

@@ -58,6 +58,8 @@ async def test_a_wrong_key_is_turned_down_in_the_words_of_the_path(
     assert error == body
     assert headers["content-type"] == "application/json"
     assert headers["x-request-id"].startswith("req_")
+    by_openai = path.startswith("/v1")
+    assert headers.get("openai-version") == ("2020-10-01" if by_openai else None)
 
 
 async def test_without_a_key_there_is_no_code() -> None:

@@ -100,6 +100,9 @@ def application(
     return Application(service, engines if engines is not None else nullcontext())
 
 
+API_VERSION = b"2020-10-01"  # what every answer of the API bears
+
+
 class _Numbered:
     """Gives every answer the id by which a client can ask about it, and drops a slash at the end."""
 
@@ -120,6 +123,8 @@ class _Numbered:
                 headers = [*message.get("headers", ()), (name, number)]
                 if name != b"x-request-id":
                     headers.append((b"x-request-id", number))
+                else:
+                    headers.append((b"openai-version", API_VERSION))
                 message = {**message, "headers": headers}
             await send(message)
 
