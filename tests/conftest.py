@@ -1,10 +1,16 @@
 """What every test may use."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from vivavoce.conformance.validator import faults
+from vivavoce.core.events import ServerEvent
+from vivavoce.dialects.ga_writing import GaWriter
+from vivavoce.dialects.preview import PreviewWriter
+from vivavoce.testing.frames import decoded, official
 from vivavoce.testing.virtual_time import VirtualLoop
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
@@ -30,6 +36,35 @@ def shared() -> Path:
     if os.environ.get("VIVAVOCE_REQUIRE_SHARED") == "1":
         pytest.fail(f"VIVAVOCE_REQUIRE_SHARED is set, but there is no folder {folder}")
     pytest.skip(f"no folder {folder}: set VIVAVOCE_SHARED to hear human speech in the tests")
+
+
+Encode = Callable[[GaWriter, ServerEvent], Sequence[bytes]]
+
+
+@pytest.fixture(autouse=True)
+def frames_are_right(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Whatever frame is written in whatever test passes the validator, and for GA the official types.
+
+    Tests that judge hundreds of thousands of frames by themselves say so.
+    """
+    found: list[str] = []
+    encode: Encode = GaWriter.encode
+
+    def watched(writer: GaWriter, event: ServerEvent) -> Sequence[bytes]:
+        frames = encode(writer, event)
+        dialect = "preview" if isinstance(writer, PreviewWriter) else "ga"
+        for frame in map(decoded, frames):
+            found.extend(f"{frame['type']}: {fault}" for fault in faults(frame, dialect))
+            if dialect == "ga" and not found:
+                official(frame)
+        return frames
+
+    if request.node.get_closest_marker("judges_frames") is None:
+        monkeypatch.setattr(GaWriter, "encode", watched)
+    yield
+    assert not found, "\n".join(found)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

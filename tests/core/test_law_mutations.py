@@ -28,6 +28,8 @@ from vivavoce.core.responses import Responses
 from vivavoce.core.session import Session
 from vivavoce.dialects.api import Dialect
 
+pytestmark = pytest.mark.judges_frames
+
 SEEDS = range(60)
 WIDER_SEEDS = range(400)  # some mutations of the machine show in few conversations
 PREVIEW_NAMES = {ga: preview for preview, ga in GA_NAMES.items() if "session" not in preview}

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import ClassVar, get_args
 
+import pytest
 from core_chatter import MOVES, MOVES_EACH, Chatter, Move, conversation
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ from msgspec import UNSET
 from vivavoce.core import commands, effects, events, signals
 from vivavoce.core.effects import Tell
 from vivavoce.core.settings import AudioInputUpdate, AudioOutputUpdate, SessionUpdate
+
+pytestmark = pytest.mark.judges_frames
 
 # Less for a quick look, more for a long search.
 CONVERSATIONS = int(os.environ.get("VIVAVOCE_CONVERSATIONS", "2000"))

@@ -773,7 +773,7 @@ def test_a_transcription_update_makes_it_a_transcription_session() -> None:
 
     (updated,) = events_in(made)
     assert isinstance(updated, events.SessionUpdated)
-    assert (updated.session.settings.type, updated.as_transcription) == ("transcription", True)
+    assert updated.session.settings.type == "transcription"
 
 
 def test_on_a_websocket_the_client_clears_its_own_playback() -> None:

@@ -92,10 +92,9 @@ class ConversationCreated(Event, frozen=True, kw_only=True):
 
 
 class SessionUpdated(Event, frozen=True, kw_only=True):
-    """`session.updated`; *as_transcription* for a transcription session."""
+    """`session.updated`."""
 
     session: SessionView
-    as_transcription: bool = False
 
 
 class ErrorRaised(Event, frozen=True, kw_only=True):

@@ -205,13 +205,7 @@ class Session:
         self._drop_transcript(self._ear.follow(settings.input))
         if self._idle_ms is None:
             self._silence.end()
-        self._out.tell(
-            events.SessionUpdated(
-                event_id=self._out.event_id(),
-                session=self._view(),
-                as_transcription=settings.type == "transcription",
-            )
-        )
+        self._out.tell(events.SessionUpdated(event_id=self._out.event_id(), session=self._view()))
 
     def _check_type(self, kind: str, command: commands.UpdateSession) -> None:
         """A session may turn to transcription before it has responded, and to nothing else."""

@@ -41,6 +41,7 @@ from vivavoce.dialects.objects import (
     truncation_object,
     turn_detection_object,
     usage_object,
+    voice_name,
 )
 
 PADDED_CHARACTERS = 16  # of a delta and its obfuscation
@@ -271,7 +272,12 @@ class GaWriter:
             **self._response_head(view),
             "output_modalities": [view.output_modality],
             "max_output_tokens": max_tokens_object(view.max_output_tokens),
-            "audio": {"output": {"format": format_object(view.format), "voice": view.voice}},
+            "audio": {
+                "output": {
+                    "format": format_object(view.format),
+                    "voice": voice_name(view.voice),
+                }
+            },
             "usage": usage_object(view.usage, images={"image_tokens": 0}),
             "metadata": view.metadata,
         }

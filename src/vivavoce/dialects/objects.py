@@ -11,6 +11,7 @@ import msgspec
 from vivavoce.core import events
 from vivavoce.core.settings import (
     AudioFormat,
+    CustomVoice,
     FunctionTool,
     NamedTool,
     RetentionRatio,
@@ -101,6 +102,11 @@ def format_object(audio: AudioFormat) -> Json:
 def format_name(audio: AudioFormat) -> str:
     """How audio is coded, by preview's name for it."""
     return FORMATS[audio.type]
+
+
+def voice_name(voice: str | CustomVoice) -> str:
+    """A voice where only its name may stand: for one of the client's own, that is its id."""
+    return voice.id if isinstance(voice, CustomVoice) else voice
 
 
 def turn_detection_object(settings: SessionSettings, without: Sequence[str] = ()) -> Json | None:

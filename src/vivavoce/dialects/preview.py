@@ -28,6 +28,7 @@ from vivavoce.dialects.objects import (
     tools_object,
     turn_detection_object,
     usage_object,
+    voice_name,
 )
 from vivavoce.dialects.refusals import Where, fitted
 
@@ -142,7 +143,7 @@ class PreviewWriter(GaWriter):
         match event:
             case events.SessionCreated(session=view) if view.settings.type == "transcription":
                 return "transcription_session.created"
-            case events.SessionUpdated(as_transcription=True):
+            case events.SessionUpdated(session=view) if view.settings.type == "transcription":
                 return "transcription_session.updated"
         return NAMES.get(type(event)) or EVENTS[type(event)][0]
 
@@ -176,7 +177,7 @@ class PreviewWriter(GaWriter):
             "model": settings.model,
             "modalities": MODALITIES[settings.output_modality],
             "instructions": settings.instructions,
-            "voice": settings.output.voice,
+            "voice": voice_name(settings.output.voice),
             "output_audio_format": format_name(settings.output.format),
             "tool_choice": tool_choice_object(settings.tool_choice),
             "temperature": settings.temperature,
@@ -207,7 +208,7 @@ class PreviewWriter(GaWriter):
         return {
             **self._response_head(view),
             "modalities": MODALITIES[view.output_modality],
-            "voice": view.voice,
+            "voice": voice_name(view.voice),
             "output_audio_format": format_name(view.format),
             "temperature": view.temperature,
             "max_output_tokens": max_tokens_object(view.max_output_tokens),
