@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vivavoce.conformance.catalogue import DialectName
 from vivavoce.conformance.validator import faults
 from vivavoce.core.events import ServerEvent
 from vivavoce.dialects.ga_writing import GaWriter
@@ -54,7 +55,7 @@ def frames_are_right(
 
     def watched(writer: GaWriter, event: ServerEvent) -> Sequence[bytes]:
         frames = encode(writer, event)
-        dialect = "preview" if isinstance(writer, PreviewWriter) else "ga"
+        dialect: DialectName = "preview" if isinstance(writer, PreviewWriter) else "ga"
         for frame in map(decoded, frames):
             found.extend(f"{frame['type']}: {fault}" for fault in faults(frame, dialect))
             if dialect == "ga" and not found:
