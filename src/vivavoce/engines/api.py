@@ -1,16 +1,22 @@
 """What an engine is: a stream in, a stream out.
 
 Every engine is an async context manager that loads its model on entering and lets go of it on
-leaving, has a `version`, and one method, which is an async generator. Engines hold models, streams
-hold sessions: two streams never share a buffer, and closing one (`aclose`, or cancelling the task
+leaving, has a `version`, and one method, which is an async generator (but for the judge of turns,
+who answers one question). Engines hold models, streams hold sessions: two streams never share a buffer, and closing one (`aclose`, or cancelling the task
 that reads it) stops its work promptly at whatever await it stands. What goes wrong inside is raised
 as `EngineFailure`; it ends that stream and nothing else. Nothing here may block the event loop for
 longer than a millisecond: heavy work lives in threads or processes of the engine's own.
 
-Engines inherit nothing. They are found by entry point (see `registry`).
+Engines inherit nothing. They are found by entry point (see `registry`). Besides, an engine may have
+
+- `cheap = True`: so quick and so idle that work may be done on speculation, before it is known
+  whether the user has finished;
+- `voices`, of a synthesiser or a speech model: its own name for each voice of the API;
+- `queued`, `full` and `report`, where sessions share it and wait for it: how many wait, whether
+  another session would have to wait too long, and who is told of each piece of `Work`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +54,14 @@ class Engine(Protocol):
     async def __aexit__(self, *exc_info: object) -> None:
         """Let go of it, and of every thread and process."""
         ...
+
+
+class Work(Struct, frozen=True):
+    """A piece of work done: seconds of audio heard or made, seconds at work, seconds it waited."""
+
+    audio_s: float
+    busy_s: float
+    queued_s: float
 
 
 Frames = NDArray[np.float32]
@@ -129,13 +143,25 @@ class WrittenCall(Struct, frozen=True):
     final: bool = False
 
 
+class WrittenUsage(Struct, frozen=True):
+    """What the model itself counted, told once, after everything else: tokens of text and audio."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+
+
+Written = WrittenText | WrittenCall | WrittenUsage
+
+
 class LanguageModel(Engine, Protocol):
     """Answers."""
 
-    def respond(
-        self, request: GenerationRequest
-    ) -> AsyncGenerator[WrittenText | WrittenCall, None]:
-        """Yield the answer as it comes to be: words (blanks included) and function calls."""
+    def respond(self, request: GenerationRequest) -> AsyncGenerator[Written, None]:
+        """Yield the answer as it comes to be: words (blanks included) and function calls.
+
+        Closing the stream aborts the work, at its server too.
+        """
         ...
 
 
@@ -173,5 +199,22 @@ class Synthesiser(Engine, Protocol):
 
         The stream's text is its phrases joined as they are, so a phrase brings its own blanks. A
         phrase with nothing to pronounce yields nothing.
+        """
+        ...
+
+
+# The audio of the items of a request, by item id and content index, at any rate.
+Recordings = Mapping[tuple[str, int], Pcm]
+
+
+class SpeechModel(Engine, Protocol):
+    """Hears and answers in one: in place of transcriber, language model and synthesiser."""
+
+    def converse(
+        self, request: GenerationRequest, recordings: Recordings, voice: Voice
+    ) -> AsyncGenerator[Written | Spoken, None]:
+        """Yield the answer as it comes to be: what is said (as text), its audio, function calls.
+
+        With `request.output_modality` "text" there is no audio. Audio keeps one rate.
         """
         ...

@@ -16,13 +16,21 @@ from msgspec import Struct
 from vivavoce.engines.api import (
     Engine,
     LanguageModel,
+    SpeechModel,
     Synthesiser,
     Transcriber,
     TurnJudge,
     VoiceDetector,
 )
 
-Slot = Literal["voice_detector", "transcriber", "turn_judge", "language_model", "synthesiser"]
+Slot = Literal[
+    "voice_detector",
+    "transcriber",
+    "turn_judge",
+    "language_model",
+    "synthesiser",
+    "speech_model",
+]
 Status = Literal["enabled", "disabled", "failed to load", "misconfigured", "failed self-check"]
 Options = Mapping[str, object]
 
@@ -34,6 +42,7 @@ METHODS: dict[Slot, str] = {
     "turn_judge": "judge",
     "language_model": "respond",
     "synthesiser": "speak",
+    "speech_model": "converse",
 }
 
 
@@ -101,6 +110,10 @@ def make(
 def make(
     slot: Literal["synthesiser"], name: str, options: Options | None = None
 ) -> Synthesiser: ...
+@overload
+def make(
+    slot: Literal["speech_model"], name: str, options: Options | None = None
+) -> SpeechModel: ...
 @overload
 def make(slot: Slot, name: str, options: Options | None = None) -> Engine: ...
 def make(slot: Slot, name: str, options: Options | None = None) -> Engine:
