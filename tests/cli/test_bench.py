@@ -1,8 +1,12 @@
 """From times to figures."""
 
+import subprocess
+import sys
+
 import pytest
 
-from vivavoce.cli.bench import Load, quantiles, row, table
+from vivavoce.cli.address import Misuse
+from vivavoce.cli.bench import Load, Server, quantiles, row, tables
 from vivavoce.cli.load import Times
 
 LOAD = Load(
@@ -67,27 +71,46 @@ def test_each_error_is_told_once() -> None:
     assert row(LOAD, 10)["errors"] == ["a", "b"]
 
 
-def test_the_table_has_a_line_for_each_row_and_a_dash_for_what_is_not_known() -> None:
-    lines = table([row(LOAD, 10), row(LOAD, 10, known=False)]).splitlines()
+def test_the_tables_have_a_line_for_each_row_and_a_dash_for_what_is_not_known() -> None:
+    lines = tables([row(LOAD, 10), row(LOAD, 10, known=False)]).splitlines()
 
-    assert lines[0].split("  ")[0] == "sessions"
-    assert lines[1].split() == ["4", "-", "2/3/3", "-", "-", "50.0", "100", "500"]
-    assert lines[2].split() == ["4", "-", "2/3/3", "-", "-", "-", "-", "-"]
-    assert len({len(line) for line in lines}) == 1
+    assert lines[0] == "milliseconds, as median/95th/99th hundredth"
+    assert [line.split() for line in lines[2:4]] == [["4", "-", "2/3/3", "-", "-"]] * 2
+    assert lines[5] == "cost of each session to the server"
+    assert lines[7].split() == ["4", "50.0", "100", "500"]
+    assert lines[8].split() == ["4", "-", "-", "-"]
 
 
-@pytest.mark.parametrize("sessions", [1, 64, 256])
-def test_the_table_fits_a_terminal(sessions: int) -> None:
-    times = Times(
-        stopped_late=[99.4] * 3, first_audio=[999.4] * 3, interrupted=[99.4] * 3, own_lag=[9.4] * 3
-    )
+@pytest.mark.parametrize("late_ms", [9.4, 999.4, 99999.4])
+def test_the_tables_fit_a_terminal_however_late_a_server_is(late_ms: float) -> None:
+    late = [late_ms] * 3
+    times = Times(stopped_late=late, first_audio=late, interrupted=late, own_lag=[999.4] * 3)
     load = Load(
-        sessions,
+        1024,
         times,
-        cpu_s=0.9 * sessions,
+        cpu_s=0.9 * 1024,
         own_cpu_s=0.5,
         machine_s=6.5,
-        rss_kb=(0.0, 200.0 * sessions, 9000.0 * sessions),
+        rss_kb=(0.0, 200.0 * 1024, 90000.0 * 1024),
     )
 
-    assert all(len(line) <= 80 for line in table([row(load, 10)]).splitlines())
+    lines = tables([row(load, 10)]).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert len({len(line) for line in lines[1:3]}) == len({len(line) for line in lines[5:7]}) == 1
+
+
+def test_a_server_that_has_gone_costs_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        server = Server.found(process.pid, "ws://127.0.0.1:1")
+
+    assert server.known
+    assert (server.cpu_s(), server.rss_kb(), server.engines_rss_kb()) == (0, 0, 0)
+
+
+def test_a_process_that_there_is_not_is_misuse() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+
+    with pytest.raises(Misuse, match=f"no process {process.pid}"):
+        Server.found(process.pid, "ws://127.0.0.1:1")

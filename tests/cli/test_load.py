@@ -1,9 +1,15 @@
 """What a session of the bench makes of what it said and saw; every moment is written down here."""
 
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import cast
+
+import anyio
 import msgspec
 import pytest
 
-from vivavoce.cli.load import Seen, Tally, Times
+from vivavoce.cli.client import Call
+from vivavoce.cli.load import Seen, Sound, Talker, Tally, Times
 
 Event = dict[str, object]
 
@@ -195,3 +201,39 @@ def test_other_events_leave_no_trace() -> None:
     session.see({"type": "response.output_item.added", "response_id": "r1", "item": {}}, 0.1)
 
     assert session.times == Times()
+
+
+class HangsUp:
+    """A line on which there is a frame that is no event, and then nobody."""
+
+    def __init__(self) -> None:
+        self.gone = anyio.Event()
+
+    async def say_encoded(self, frame: str) -> None:
+        """To nobody."""
+
+    async def frames(self) -> AsyncIterator[str]:
+        """One."""
+        yield "hello"
+
+    @property
+    def farewell(self) -> str:
+        """Asked for once it is over."""
+        self.gone.set()
+        return "1001 going away"
+
+
+@pytest.mark.anyio
+async def test_a_server_that_hangs_up_or_speaks_of_something_else_is_an_error() -> None:
+    line, times = HangsUp(), Times()
+    talker = Talker(cast(Call, line), Sound(speech=["a"], quiet=["b"]), times, period_s=3)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(talker.talk, 0.0, turn=0.0, phase=0.0))
+        await line.gone.wait()
+        tasks.cancel_scope.cancel()
+
+    assert times.errors == [
+        "a frame is no event: is this a realtime server?",
+        "the server hung up: 1001 going away",
+    ]

@@ -193,3 +193,24 @@ def test_errors_are_kept() -> None:
     log.see({"type": "error", "error": {"message": "no such thing"}}, 1.0)
 
     assert log.errors == ["no such thing"]
+
+
+def test_a_turn_that_is_committed_by_hand_is_due_from_then_on_and_is_answered_as_one() -> None:
+    log = TurnLog()
+    log.committed(2.0)
+
+    log.see({"type": "input_audio_buffer.committed", "item_id": "item_1"}, 2.1)
+    log.see(CREATED, 2.2)
+    log.see(AUDIO, 2.3)
+    log.see(
+        {
+            "type": "conversation.item.input_audio_transcription.completed",
+            "item_id": "item_1",
+            "transcript": "hello",
+        },
+        2.4,
+    )
+
+    (turn,) = log.turns
+    assert (turn.item_id, turn.response_id, turn.transcript) == ("item_1", "r1", "hello")
+    assert turn.after_due_ms(turn.first_audio) == pytest.approx(300)

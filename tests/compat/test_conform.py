@@ -13,12 +13,12 @@ from compat_servers import KEY, Site, served
 from websockets.sync.server import ServerConnection, serve
 
 from vivavoce.cli import main
-from vivavoce.cli.client import Address
+from vivavoce.cli.address import Address
 from vivavoce.cli.knock import headers_of, url_of
 from vivavoce.config import Config
 from vivavoce.conformance.cases import CASES, preview, responses
 from vivavoce.conformance.catalogue import DialectName
-from vivavoce.conformance.driver import Knock
+from vivavoce.conformance.knock import Knock
 
 pytest_plugins = ["compat_fixtures"]
 

@@ -16,15 +16,12 @@ from vivavoce.conformance.driver import (
     Breach,
     Caller,
     Case,
-    HungUp,
-    Knock,
-    Line,
-    NoSession,
     NotShown,
     Setup,
     play,
 )
 from vivavoce.conformance.idiom import text_item
+from vivavoce.conformance.knock import HungUp, Knock, Line, NoSession
 from vivavoce.conformance.report import Reason, Result, as_json, counts, exit_status
 from vivavoce.conformance.tone import tone
 from vivavoce.testing.virtual_time import VirtualLoop

@@ -10,7 +10,8 @@ from wires import Event, Server, straight
 from vivavoce.conformance.cases import door
 from vivavoce.conformance.cases.door import AZURE_PREVIEW, NOT_A_MODEL, NOT_A_PATH, VERSIONS
 from vivavoce.conformance.catalogue import DialectName
-from vivavoce.conformance.driver import Case, Knock, Line, NoSession, Setup, TurnedAway, play
+from vivavoce.conformance.driver import Case, Setup, play
+from vivavoce.conformance.knock import Knock, Line, NoSession, TurnedAway
 from vivavoce.conformance.report import Result
 from vivavoce.testing.virtual_time import VirtualLoop
 

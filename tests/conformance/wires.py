@@ -9,7 +9,8 @@ import msgspec
 
 from vivavoce.audio.pcm import Pcm
 from vivavoce.conformance.catalogue import DialectName
-from vivavoce.conformance.driver import Case, HungUp, Knock, Line, Setup, play
+from vivavoce.conformance.driver import Case, Setup, play
+from vivavoce.conformance.knock import HungUp, Knock, Line
 from vivavoce.conformance.report import Result
 from vivavoce.conformance.tone import tone
 from vivavoce.core.commands import AnyCommand

@@ -119,6 +119,7 @@ CONCLUSIONS = (
     signals.TranscriptFinished,
     signals.TranscriptFailed,
     signals.TurnJudged,
+    signals.TranscriptPeeked,
     signals.GenerationFinished,
     signals.GenerationFailed,
 )
@@ -143,6 +144,7 @@ class Opening:
             max_seconds=3600,
             reads=dice.random() < 0.8,
             judges=dice.random() < 0.7,
+            speculates=dice.random() < 0.5,
             plays=dice.random() < 0.4,
             voices=dice.choice(((), ("alloy", "verse"))),
             strict=dice.random() < 0.1,
@@ -160,7 +162,7 @@ class Opening:
 class Generating:
     """A response that the engines were asked for."""
 
-    def __init__(self, order: effects.Generate) -> None:
+    def __init__(self, order: effects.Generate | effects.Prepare) -> None:
         self.speaks = order.request.output_modality == "audio"
         self.samples = 0
         self.text = 0
@@ -182,6 +184,8 @@ class Engines:
         self.told: dict[str, str] = {}  # the words given so far
         self.unheard: dict[int, int] = {}  # ms of each stream that nobody judged yet
         self.questions: list[int] = []  # whether a turn is over
+        self.peeks: list[effects.PeekTranscript] = []
+        self.prepared: dict[str, Generating] = {}
 
     def take(self, output: Output, listening: bool) -> None:
         """Note one output, and see whether it may come now."""
@@ -193,9 +197,26 @@ class Engines:
             case effects.Generate(response_id=response_id):
                 assert response_id in self.in_progress
                 assert response_id not in self.generated
+                assert response_id not in self.prepared
                 self._check_context(output.request)
                 self.generating[response_id] = Generating(output)
                 self.generated[response_id] = self.generating[response_id]
+            case effects.Prepare(response_id=response_id, request=request):
+                assert not self.prepared, "one answer is prepared at a time"
+                assert response_id not in self.in_progress
+                self._check_context(request)
+                self.prepared[response_id] = Generating(output)
+            case effects.Release(response_id=response_id):
+                assert response_id in self.in_progress
+                self.generating[response_id] = self.prepared.pop(response_id)
+                self.generated[response_id] = self.generating[response_id]
+            case effects.Discard(response_id=response_id):
+                del self.prepared[response_id]
+            case effects.PeekTranscript(item_id=item_id, number=number):
+                assert listening, "nobody detects turns"
+                assert self.transcribing[item_id] is False
+                assert number > max((each.number for each in self.peeks), default=0)
+                self.peeks.append(output)
             case effects.StopGenerating(response_id=response_id):
                 assert response_id in self.in_progress
                 self.stopped.add(response_id)
@@ -388,6 +409,8 @@ class Chatter:
         for probability in frames:
             self._append(1536 if self.session.input_format.rate_hz == 24000 else 512)
             self._judge(repeat(probability))
+        if dice.random() < 0.3:
+            self.peek(dice)
 
     def listen_late(self, dice: Random) -> None:
         voiced = dice.random() < 0.5
@@ -549,6 +572,19 @@ class Chatter:
             number = asked[-1] if dice.random() < 0.8 else dice.choice(asked)
             self.say(signals.TurnJudged(number, dice.choice((None, 0.0, 0.3, 0.7, 0.95, 1.0))))
 
+    def peek(self, dice: Random) -> None:
+        """Say what the newest question would get, sometimes an old one; often as it turns out."""
+        if asked := self.engines.peeks:
+            question = asked[-1] if dice.random() < 0.8 else dice.choice(asked)
+            words = self.engines.told.get(question.item_id, "unheard of").strip()
+            answer = dice.choice((words, words, words, None, "something else", ""))
+            self.say(signals.TranscriptPeeked(question.item_id, question.number, answer))
+            if dice.random() < 0.5:
+                self._append(48000)
+                self._judge(repeat(0.02))
+                if self.engines.transcribing.get(question.item_id):
+                    self._conclude(question.item_id, fails=False)
+
     def conclude_again(self, dice: Random) -> None:
         if self._concluded:
             self.say(dice.choice(self._concluded))
@@ -585,7 +621,9 @@ class Chatter:
 
     def produce(self, dice: Random) -> None:
         if (response_id := self._made(dice)) is not None:
-            produced = dice.choice((self._text, self._text, self._audio, self._audio, self._call))
+            produced = dice.choice(
+                (self._text, self._text, self._audio, self._audio, self._call, self._usage)
+            )
             self.say(produced(response_id, dice))
 
     def finish(self, dice: Random) -> None:
@@ -617,6 +655,9 @@ class Chatter:
         return signals.CallProduced(
             response_id, dice.randrange(2), "f", dice.choice(("", "{", "}")), final
         )
+
+    def _usage(self, response_id: str, dice: Random) -> Input:
+        return signals.UsageCounted(response_id, 100, 10, dice.choice((0, 10, 10**6)))
 
     def _ending(self, response_id: str, dice: Random) -> Input:
         if dice.random() < 0.7:
@@ -663,7 +704,8 @@ class Chatter:
         if not self._over:
             self.say(commands.ClearAudio())
             while self.engines.transcribing or self.engines.in_progress:
-                self._finish_transcripts()
+                while self.engines.transcribing:
+                    self._finish_transcripts()
                 self._finish_response()
             for response_id in list(self._playing):
                 self._play(response_id, 1)
@@ -694,7 +736,10 @@ class Chatter:
         assert not session._ear.due
         assert not session._captions._followed
         assert not session._captions._held
-        assert not session._dictated
+        assert not session._dictations._running
+        assert not session._dictations._waiting
+        assert not session._responses._prepared
+        assert not self.engines.prepared
         assert not session._waiting
 
     def _replay(self) -> None:
@@ -743,6 +788,7 @@ MOVES = (
     Move("update", (Chatter.update,), 3),
     Move("disturb", (Chatter.mumble, Chatter.break_detection, Chatter.conclude_again)),
     Move("judge_turn", (Chatter.judge_turn,), 3, lambda chatter: chatter.engines.questions),
+    Move("peek", (Chatter.peek,), 3, lambda chatter: chatter.engines.peeks),
     Move("caption", (Chatter.caption,), 4, lambda chatter: chatter.engines.heard),
     Move("transcribe", (Chatter.transcribe,), 4, lambda chatter: chatter.engines.heard),
     Move("produce", (Chatter.produce,), 10, lambda chatter: chatter.engines.generated),

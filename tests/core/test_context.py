@@ -40,7 +40,9 @@ def said(item_id: str, count: int) -> Message:
 def read(
     window: Context, items: Sequence[Item], truncation: Truncation = "auto", head: str = ""
 ) -> Reading:
-    return window.of_conversation((head, ""), items, truncation)
+    reading = window.of_conversation((head, ""), items, truncation)
+    window.remember(reading, of_conversation=True, for_good=True)
+    return reading
 
 
 def ids(reading: Reading) -> list[str]:
@@ -165,7 +167,9 @@ def test_leaving_something_out_breaks_the_prefix() -> None:
 
 def test_an_item_counts_by_what_it_holds_and_not_by_its_name() -> None:
     window = context(1000)
-    window.of_list(NO_HEAD, [said("x1", 100)], "auto")
+    window.remember(
+        window.of_list(NO_HEAD, [said("x1", 100)], "auto"), of_conversation=False, for_good=False
+    )
 
     assert window.of_list(NO_HEAD, [said("x2", 100)], "auto").cached == Tokens(64)
 
@@ -196,3 +200,31 @@ def test_whatever_is_read_fits_and_ends_as_the_conversation_does(
     assert list(reading.items) == items[len(items) - len(reading.items) :]
     assert reading.items
     assert all(map(text_of, reading.items))
+
+
+def test_what_is_asked_and_not_remembered_never_was() -> None:
+    window = context(25)
+    items = [said("a", 10), said("b", 10), said("c", 10)]
+    window.of_conversation(NO_HEAD, items, "auto")
+
+    assert ids(read(window, items[:2])) == ["a", "b"]
+    assert window.of_conversation(NO_HEAD, items[:1], "auto").cached == Tokens()
+
+
+def test_an_item_that_is_listed_many_times_is_priced_once() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return 1
+
+    item = said("a", 10)
+    Context(10_000, count).of_list(NO_HEAD, [item] * 500, "auto")
+
+    assert len([text for text in counted if text]) == 1
+
+
+def test_a_limit_of_nothing_leaves_what_is_answered() -> None:
+    items = [said("a", 10), said("b", 10)]
+
+    assert ids(read(context(100), items, RetentionRatio(0.5, post_instructions=0))) == ["b"]

@@ -231,3 +231,19 @@ def phrased(samples: int) -> str:
 )
 def test_within_a_phrase_each_letter_takes_its_share_of_the_time(samples: int, words: str) -> None:
     assert phrased(samples) == words
+
+
+@given(
+    st.text("ab ,.", max_size=40),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(0, 1200)), max_size=6),
+    st.lists(st.integers(0, 1000), max_size=4),
+)
+def test_however_speech_is_marked_and_cut_what_is_left_is_a_beginning_of_it(
+    text: str, drawn: list[tuple[int, int, int]], cuts: list[int]
+) -> None:
+    marks = tuple(Mark(min(a, b), max(a, b), at) for a, b, at in sorted(drawn, key=lambda m: m[2]))
+    part = OutputAudio(text, text, 1000, 24000, marks)
+    for samples in cuts:
+        shorter = cut_speech(part, min(samples, part.samples))
+        assert part.heard.startswith(shorter.heard)
+        part = shorter

@@ -209,7 +209,8 @@ def test_another_voice_than_was_heard_is_refused() -> None:
     heard(talk)
 
     assert error(talk.say(commands.CreateResponse(voice="alloy"))).code == "cannot_update_voice"
-    assert error(talk.say(voice("alloy"))).code == "cannot_update_voice"
+    assert error(talk.say(voice("verse"))).code == "cannot_update_voice"
+    assert names(talk.say(voice("alloy"))) == ["SessionUpdated"]  # as it is
     assert names(talk.say(voice("echo"))) == ["SessionUpdated"]
 
 
@@ -285,3 +286,80 @@ def test_a_conversation_is_announced_where_that_is_asked_for() -> None:
         "SessionCreated",
         "ConversationCreated",
     ]
+
+
+# Recordings that wait to be written down.
+
+
+def recordings(talk: Talk, count: int) -> list[effects.Output]:
+    audio = commands.ItemAudio(0, AUDIO)
+    made: list[effects.Output] = []
+    for nth in range(count):
+        item = Message(f"r{nth}", "user", (InputAudio(0, 24000),))
+        made += talk.say(commands.CreateItem(item=item, audio=(audio,)))
+    return made
+
+
+def begun(talk: Talk) -> list[str]:
+    return [each.item_id for each in talk.effects(effects.Transcribe)]
+
+
+def test_only_two_recordings_are_written_down_at_once() -> None:
+    talk = Talk()
+    recordings(talk, 4)
+    assert begun(talk) == ["r0", "r1"]
+
+    talk.say(signals.TranscriptFinished("r0", "hello"))
+    talk.say(signals.TranscriptFailed("r1", "server_error", "it broke"))
+    assert begun(talk) == ["r0", "r1", "r2", "r3"]
+
+
+def test_recordings_beyond_the_limit_are_refused() -> None:
+    talk = Talk()
+
+    assert error(recordings(talk, 65)).code == "rate_limit_exceeded"
+
+
+def test_what_only_a_cancelled_response_listed_is_not_written_down() -> None:
+    talk = Talk()
+    talk.say(listing(SPEECH), listing(SPEECH), listing(SPEECH))
+    first, _ = begun(talk)
+    talk.say(commands.CancelResponse(response_id="resp_3"))
+    made = talk.say(commands.CancelResponse(response_id="resp_1"))
+
+    assert effects.DropTranscript(first) in effects_in(made)
+    assert len(begun(talk)) == 2  # the third was never begun
+
+
+def test_a_response_that_waits_cannot_bring_audio() -> None:
+    talk = Talk()
+    talk.say(TEXT)
+    waiting = commands.CreateResponse(
+        input=(SPEECH,), audio=(commands.ListedAudio(0, 0, AUDIO),), cancel_previous=False
+    )
+
+    assert error(talk.say(waiting)).param == "response.cancel_previous"
+
+
+def test_nobody_who_waited_talks_over_the_user() -> None:
+    talk = Talk()
+    talk.say(TEXT, commands.CreateResponse(cancel_previous=False))
+    made = talk.hear(*[0.9] * 4)
+
+    assert "ResponseDone" in names(made)
+    assert "ResponseCreated" not in names(made)
+    made = talk.hear(*[SILENCE] * 7)
+    assert names(made).count("ResponseCreated") == 1  # the answer to what was said comes first
+
+
+def test_an_item_that_is_listed_twice_has_its_words_in_both_places() -> None:
+    talk = Talk()
+    talk.speak_a_turn()
+    talk.say(commands.CancelResponse())
+    (order,) = talk.effects(effects.Transcribe)
+    reference = commands.ItemReference(order.item_id)
+    talk.say(commands.CreateResponse(conversation="none", input=(reference, reference)))
+    talk.say(signals.TranscriptFinished(order.item_id, "hello"))
+
+    heard = [part.transcript for item in talk.request.context for part in item.content]  # type: ignore[union-attr]
+    assert heard == ["hello", "hello"]

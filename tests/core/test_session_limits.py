@@ -256,3 +256,61 @@ def test_log_probabilities_that_no_engine_has_are_refused() -> None:
 
 def test_effects_of_a_failed_response_are_none() -> None:
     assert effects_in(crowded("disabled").say(TEXT)) == []
+
+
+def test_instructions_of_one_response_leave_the_conversation_as_it_is() -> None:
+    settings = SessionSettings(instructions="")
+    talk = Talk(settings, quota=Quota(input_tokens=50))
+    for at in range(5):
+        item = Message(f"m{at}", "user", (InputText("a b c d e f g h"),))
+        talk.say(commands.CreateItem(item=item))
+    talk.say(commands.CreateResponse(output_modality="text", instructions="w " * 30), DONE)
+    assert len(talk.request.context) == 1
+
+    talk.say(TEXT)
+    assert len(talk.request.context) == 5
+
+
+def test_words_that_were_cut_off_are_never_gone_on_with() -> None:
+    talk = Talk()
+    talk.say(commands.CreateResponse(max_output_tokens=40))
+    made = talk.say(
+        *(signals.TextProduced("resp_1", word) for word in ("I have ", "extraordinarily ", "no ")),
+        *(signals.TextProduced("resp_1", "idea ") for _ in range(20)),
+    )
+    words = "".join(
+        each.delta for each in events_in(made) if isinstance(each, events.AudioTranscriptDelta)
+    )
+
+    assert ("I have extraordinarily no " + "idea " * 20).startswith(words)
+
+
+def test_sound_without_a_word_to_it_is_not_made() -> None:
+    talk = Talk()
+    talk.say(commands.CreateResponse(max_output_tokens=8))
+    made = talk.say(signals.TextProduced("resp_1", "hello you"))
+
+    assert names(made) == ["ResponseDone"]
+    assert ended(made).output == ()
+
+
+def test_a_request_that_never_fits_is_not_told_to_try_again() -> None:
+    talk = Talk(SessionSettings(instructions="w " * 200), quota=Quota(tokens_per_minute=100))
+    details = ended(talk.say(TEXT)).status_details
+
+    assert details is not None
+    assert "more than a minute holds" in (details.error_message or "")
+
+
+def test_a_list_that_is_too_long_is_refused() -> None:
+    listed = tuple(Message("", "user", (InputText("x"),)) for _ in range(1001))
+
+    refusal = error(Talk().say(commands.CreateResponse(input=listed)))
+    assert (refusal.code, refusal.param) == ("array_above_max_length", "response.input")
+
+
+def test_items_to_append_are_only_so_many() -> None:
+    one = commands.CreateItem(item=Message("", "user", (InputText("x"),)))
+
+    refusal = error(Talk().say(commands.CreateResponse(append=(one,) * 101)))
+    assert refusal.param == "response.append_input_items"

@@ -5,8 +5,11 @@ from vivavoce.core.settings import SemanticVad, ServerVad
 from vivavoce.core.turns import (
     LIMIT_MS,
     PAUSE_MS,
+    Boundary,
     Eagerness,
     Paused,
+    Quietened,
+    Resumed,
     Started,
     Stopped,
     TurnDetector,
@@ -14,7 +17,7 @@ from vivavoce.core.turns import (
 )
 
 
-def heard(detector: TurnDetector, *probabilities: float) -> list[Started | Paused | Stopped]:
+def heard(detector: TurnDetector, *probabilities: float) -> list[Boundary]:
     boundaries = (detector.hear(each) for each in probabilities)
     return [each for each in boundaries if each is not None]
 
@@ -125,7 +128,8 @@ def test_turns_begin_and_end_in_turn_and_in_order(probabilities: list[float], si
 
     kinds = [type(each) for each in boundaries]
     assert kinds == [Started, Stopped] * (len(kinds) // 2) + [Started] * (len(kinds) % 2)
-    assert [each.at_ms for each in boundaries] == sorted(each.at_ms for each in boundaries)
+    times = [each.at_ms for each in boundaries if not isinstance(each, Resumed)]
+    assert times == sorted(times)
     assert detector.speaking == bool(len(kinds) % 2)
 
 
@@ -223,3 +227,23 @@ def test_the_more_finished_the_less_patience(
 def test_a_judge_beyond_its_range_is_taken_as_sure() -> None:
     assert patience_ms(7.0, "low") == PAUSE_MS
     assert patience_ms(-1.0, "low") == LIMIT_MS["low"]
+
+
+def hasty_detector() -> TurnDetector:
+    detector = TurnDetector(ServerVad(silence_duration_ms=200), hasty=True)
+    heard(detector, 0.9, 0.9)
+    return detector
+
+
+def test_whoever_is_in_haste_hears_when_it_goes_quiet() -> None:
+    assert heard(hasty_detector(), *[0.1] * 7) == [Quietened(160), Stopped(288)]
+
+
+def test_and_when_it_goes_on() -> None:
+    assert heard(hasty_detector(), *[0.1] * 4, 0.9, 0.9) == [Quietened(160), Resumed()]
+
+
+def test_a_silence_that_ends_the_turn_as_soon_leaves_nothing_to_prepare() -> None:
+    detector = TurnDetector(ServerVad(silence_duration_ms=64), hasty=True)
+
+    assert heard(detector, 0.9, 0.9, *[0.1] * 3) == [Started(0), Stopped(128)]

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from runtime_engines import Detector, Engine, Transcriber, Written
 
@@ -16,6 +17,7 @@ from vivavoce.core.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptGrew,
+    TranscriptPeeked,
     TurnJudged,
 )
 from vivavoce.engines.api import EngineFailure, Pause, Transcript, TranscriptDelta
@@ -329,3 +331,129 @@ def test_a_judge_that_fails_has_nothing_to_say_and_is_asked_again() -> None:
 
     told = heard(main, judge=Judge(EngineFailure("no idea"), 0.9))
     assert told == [TurnJudged(1, None), TurnJudged(2, 0.9)]
+
+
+def peeking(
+    act: Callable[[Hearing], Awaitable[None]],
+    script: Script = length,
+) -> list[Signal]:
+    """Everything that is told of one item, whose transcript may be peeked at."""
+
+    async def main() -> list[Signal]:
+        room = Room()
+        recipe = msgspec.structs.replace(_recipe(Detector(), script, None), speculates=True)
+        async with anyio.create_task_group() as tasks:
+            await act(Hearing(recipe, tasks, room.tell))
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+        return room.told
+
+    return virtual_time.run(main)
+
+
+async def size(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+    """Writes how many milliseconds of audio there were, at the end."""
+    samples = sum([len(pcm.samples) async for pcm in audio])
+    yield Transcript(f"{samples // 16}")
+
+
+def test_what_has_been_said_so_far_can_be_peeked_at() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.transcribe_more("item_1", FRAME)
+        hearing.peek_transcript("item_1", 1)
+        await settle()
+        hearing.transcribe_more("item_1", FRAME)
+        hearing.finish_transcript("item_1")
+
+    assert peeking(main, size) == [
+        TranscriptPeeked("item_1", 1, "64"),
+        TranscriptFinished("item_1", "96"),
+    ]
+
+
+def test_what_was_peeked_at_is_the_transcript_when_nothing_was_said_since() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.peek_transcript("item_1", 1)
+        await settle()
+        hearing.transcribe_more("item_1", FRAME)
+        hearing.finish_transcript("item_1", peeked=1)
+
+    assert peeking(main, size) == [
+        TranscriptPeeked("item_1", 1, "32"),
+        TranscriptFinished("item_1", "32"),
+    ]
+
+
+def test_a_peek_that_is_not_known_yet_is_waited_for() -> None:
+    async def late(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+        async for _ in audio:
+            pass
+        await anyio.sleep(0.3)
+        yield Transcript("late")
+
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.peek_transcript("item_1", 1)
+        await settle()
+        hearing.finish_transcript("item_1", peeked=1)
+
+    assert peeking(main, late) == [
+        TranscriptPeeked("item_1", 1, "late"),
+        TranscriptFinished("item_1", "late"),
+    ]
+
+
+def test_a_peek_at_odds_with_words_that_were_told_is_not_the_transcript() -> None:
+    streams = iter(("told ", "other "))
+
+    async def fickle(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+        words = next(streams)
+        yield TranscriptDelta(words)
+        async for _ in audio:
+            pass
+        yield Transcript(words.strip())
+
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.peek_transcript("item_1", 1)
+        await settle()
+        hearing.finish_transcript("item_1", peeked=1)
+
+    assert peeking(main, fickle) == [
+        TranscriptGrew("item_1", "told "),
+        TranscriptPeeked("item_1", 1, "other"),
+        TranscriptFinished("item_1", "told"),
+    ]
+
+
+def test_a_peek_that_fails_leaves_the_transcript_to_the_stream() -> None:
+    streams = iter((size, deaf))
+
+    async def one_fails(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+        async for each in next(streams)(audio):
+            yield each
+
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.peek_transcript("item_1", 1)
+        await settle()
+        hearing.finish_transcript("item_1", peeked=1)
+
+    assert peeking(main, one_fails) == [
+        TranscriptPeeked("item_1", 1, None),
+        TranscriptFinished("item_1", "32"),
+    ]
+
+
+def test_what_is_dropped_is_not_peeked_at_any_more() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.peek_transcript("item_1", 1)
+        hearing.drop_transcript("item_1")
+        hearing.peek_transcript("item_1", 2)
+
+    assert peeking(main, size) == []

@@ -1,6 +1,7 @@
 """Requests to answers: writing and speaking side by side, and how that ends."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -17,6 +18,7 @@ from vivavoce.core.signals import (
     TextProduced,
 )
 from vivavoce.engines.api import EngineFailure, Spoken, SpokenMark, Voice, WrittenCall
+from vivavoce.runtime.recipe import Recipe
 from vivavoce.runtime.responding import Responding
 from vivavoce.testing import virtual_time
 
@@ -53,12 +55,17 @@ def told(
     async def main() -> list[Signal]:
         async with anyio.create_task_group() as tasks:
             voice = synthesiser or Synthesiser()
-            await act(Responding(model, voice, tasks, client.tell, client.room))
+            await act(Responding(_recipe(model, voice), tasks, client.tell, client.room))
             await anyio.sleep(60)
             tasks.cancel_scope.cancel()
         return client.told
 
     return virtual_time.run(main)
+
+
+def _recipe(model: LanguageModel, synthesiser: Synthesiser) -> Recipe:
+    nobody: Any = None  # responding hears nothing
+    return Recipe("said", nobody, nobody, model, synthesiser)
 
 
 async def speak(responding: Responding) -> None:
@@ -213,7 +220,7 @@ def test_an_engine_that_fails_while_the_session_ends_leaves_no_trace() -> None:
         synthesiser = Synthesiser(complains=EngineFailure("cannot stop"))
         async with anyio.create_task_group() as tasks:
             model = LanguageModel(SENTENCE)
-            Responding(model, synthesiser, tasks, client.tell, client.room).generate(
+            Responding(_recipe(model, synthesiser), tasks, client.tell, client.room).generate(
                 "resp_1", SPOKEN
             )
             await anyio.sleep(0.5)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,12 +14,15 @@ import anyio
 import msgspec
 import psutil
 from msgspec import Struct
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from vivavoce.cli.client import Address, CannotConnect, address_of, call, key_at_hand
+from vivavoce.cli.address import Address, Misuse, asked_for
+from vivavoce.cli.client import call
 from vivavoce.cli.load import LEAD_IN_S, Sound, Talker, Times, sound
-from vivavoce.config import Config
+from vivavoce.cli.parser import add_server_to, new_file, seconds, whole
+from vivavoce.cli.terminal import terminal
+from vivavoce.conformance.knock import NoSession
+from vivavoce.engines.api import EngineFailure
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 MOST_SESSIONS = 1024
@@ -33,22 +35,25 @@ GOLDEN = 0.618  # its multiples spread evenly over a unit, however many there ar
 
 EPILOG = """\
 examples:
-  vivavoce bench http://127.0.0.1:8642                      1, 16 and 64 sessions on this machine
-  vivavoce bench http://127.0.0.1:8642 --sessions 1,4,8 --json figures.json
-  vivavoce bench http://127.0.0.1:8642 --period 4           answers longer than that are interrupted
+  vivavoce bench                          1, 16 and 64 sessions on this machine
+  vivavoce bench --sessions 1,4,8 --json figures.json
+  vivavoce bench --period 4               longer answers are interrupted
 
-Every session sends audio in real time, 100 ms at a time, and says a sentence of two seconds every
---period seconds; turns and appends are spread evenly. One conversation beforehand is not counted.
-Times are in milliseconds, as median/95th/99th hundredth:
-  first audio     from when the end of speech was due (the audio went out that completes the
-                  silence) to the first audio of the answer; engines included
-  stopped late    from then to the arrival of speech_stopped
-  interrupted     from when the first audio of speech went out to the response.done of the answer
-                  that this speech interrupts
-  own lag         how late this program itself was: above some 20 ms, its figures mean little
-CPU is processor time in ms for a second of one session. KB is what a session adds to the server's
-memory: when it has only listened to silence, and at the end, when the server remembers what was
-said. Both are of the server's process, CPU of its children too, on the same machine only.
+Every session sends audio in real time, 100 ms at a time, and says a sentence
+of two seconds every --period seconds; turns and appends are spread evenly.
+One conversation beforehand is not counted. The times:
+  first audio   from when the end of speech was due (the audio went out that
+                completes the silence) to the first audio of the answer;
+                engines included
+  stopped late  from then to the arrival of speech_stopped
+  interrupted   from when the first audio of speech went out to the
+                response.done of the answer that this speech interrupts
+  own lag       how late this program itself was: above some 20 ms, its
+                figures mean little
+CPU is processor time for a second of one session. KB is what a session adds
+to the server's memory: when it has only listened to silence, and at the end,
+when the server remembers what was said. Both are of the server's process, CPU
+of its children too, and known on the same machine only.
 """
 
 
@@ -59,52 +64,71 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="measure how many conversations a server carries",
         description="Hold many conversations with a server at once and measure it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8642", help="(%(default)s)")
-    parser.add_argument("--sessions", default="1,16,64", help="how many at once (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=30, help="for each (%(default)s)")
-    parser.add_argument("--period", type=float, default=8, help="between turns (%(default)s s)")
-    parser.add_argument("--key", help="the server's key; else VIVAVOCE_API_KEY or this machine's")
-    parser.add_argument("--model", default="gpt-realtime", help="(%(default)s)")
-    parser.add_argument("--dialect", choices=("ga", "preview"), default="ga")
-    parser.add_argument("--pid", type=int, help="the server's process; found by its port otherwise")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--data-dir", type=Path, help="where this machine's server keeps its key")
+    parser.add_argument(
+        "url", nargs="?", default="http://127.0.0.1:8642", help="the server (%(default)s)"
+    )
+    parser.add_argument(
+        "--sessions",
+        type=_counts,
+        default=[1, 16, 64],
+        metavar="N,N",
+        help="how many at once (1,16,64)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=seconds(0, MOST_SECONDS, above=True),
+        default=30.0,
+        metavar="S",
+        help="for each number of sessions (%(default)g)",
+    )
+    parser.add_argument(
+        "--period",
+        type=seconds(LEAST_PERIOD_S),
+        default=8.0,
+        metavar="S",
+        help="from one turn to the next (%(default)g)",
+    )
+    add_server_to(parser)
+    parser.add_argument(
+        "--pid",
+        type=whole(1),
+        metavar="N",
+        help="the server's process; found by its port otherwise",
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the figures here")
     parser.set_defaults(run=run)
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(each) for each in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 1 or max(counts) > MOST_SESSIONS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not fit; give numbers from 1 to {MOST_SESSIONS}, such as 1,16,64"
+        )
+    return counts
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print the table, write the file."""
     try:
-        counts = [int(each) for each in options.sessions.split(",")]
-    except ValueError:
-        sys.stderr.write("vivavoce bench: --sessions takes numbers such as 1,16,64\n")
-        return 2
-    if max(counts) > MOST_SESSIONS or min(counts) < 1 or not 0 < options.seconds <= MOST_SECONDS:
-        sys.stderr.write(
-            f"vivavoce bench: 1 to {MOST_SESSIONS} sessions, at most {MOST_SECONDS} seconds\n"
-        )
-        return 2
-    if options.period < LEAST_PERIOD_S:
-        sys.stderr.write(f"vivavoce bench: --period is {LEAST_PERIOD_S} seconds at least\n")
-        return 2
-    try:
-        key = key_at_hand(options.key, options.data_dir or Config().data_dir)
-        address = address_of(options.url, key, options.dialect, options.model)
+        address = asked_for(options)
         server = Server.found(options.pid, address.url)
         bench = Bench(address, server, options.seconds, options.period)
-        rows = anyio.run(bench.measure, counts, backend_options={"use_uvloop": True})
-    except CannotConnect as refused:
+        rows = anyio.run(bench.measure, options.sessions, backend_options={"use_uvloop": True})
+    except (Misuse, NoSession, EngineFailure) as refused:
         sys.stderr.write(f"vivavoce bench: {refused}\n")
-        return 1
-    sys.stdout.write(f"{table(rows)}\n")
+        return 2 if isinstance(refused, Misuse) else 1
+    sys.stdout.write(f"{tables(rows)}\n")
     others = max(row["foreign_cores"] or 0 for row in rows)
     if others > CALM_SHARE * (psutil.cpu_count() or 1):
         sys.stdout.write(f"other programs used up to {others:.1f} cores meanwhile\n")
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"rows": rows}), indent=1))
-    failed = [error for row in rows for error in row["errors"]]
+    failed = list(dict.fromkeys(error for row in rows for error in row["errors"]))
     for error in failed[:5]:
         sys.stderr.write(f"vivavoce bench: {error}\n")
     return 1 if failed else 0
@@ -122,21 +146,27 @@ class Server:
         parts = urlsplit(url)
         if pid is None and parts.hostname in LOOPBACK:
             port = parts.port or (443 if parts.scheme == "wss" else 80)
-            pid = next(
-                (
-                    each.pid
-                    for each in psutil.net_connections("tcp")
-                    if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port
-                ),
-                None,
-            )
+            with suppress(psutil.AccessDenied):  # to other people's processes, on some systems
+                pid = next(
+                    (
+                        each.pid
+                        for each in psutil.net_connections("tcp")
+                        if each.status == psutil.CONN_LISTEN
+                        and each.laddr
+                        and each.laddr.port == port
+                    ),
+                    None,
+                )
         try:
             return cls(psutil.Process(pid) if pid is not None else None)
         except psutil.NoSuchProcess:
-            raise CannotConnect(f"there is no process {pid}") from None
+            raise Misuse(f"--pid: there is no process {pid}; leave it away") from None
 
     def _family(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)] if self._process else []
+        try:
+            return [self._process, *self._process.children(recursive=True)] if self._process else []
+        except psutil.NoSuchProcess:  # its sessions say that it has gone
+            return []
 
     def cpu_s(self) -> float:
         """Processor seconds so far."""
@@ -149,12 +179,15 @@ class Server:
 
     def rss_kb(self) -> float:
         """Resident memory of the server's own process, which is where sessions live."""
-        return self._process.memory_info().rss / 1024 if self._process else 0.0
+        return self._resident_kb(self._family()[:1])
 
     def engines_rss_kb(self) -> float:
         """Resident memory of the processes of its engines."""
+        return self._resident_kb(self._family()[1:])
+
+    def _resident_kb(self, processes: Iterable[psutil.Process]) -> float:
         resident = 0.0
-        for each in self._family()[1:]:
+        for each in processes:
             with suppress(psutil.NoSuchProcess):
                 resident += each.memory_info().rss / 1024
         return resident
@@ -177,14 +210,15 @@ class Bench:
     async def measure(self, counts: Sequence[int]) -> list[dict[str, Any]]:
         """A row of figures for each number of sessions."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True) as progress:
+        console = terminal(stderr=True)
+        quiet = not console.is_terminal
+        with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
             task = progress.add_task("one conversation to warm up")
             saying = await sound()
             await self._load(saying, 1, WARM_UP_S)
             rows = []
             for count in counts:
-                progress.update(task, description=f"{count} sessions, {self._seconds:g} s")
+                progress.update(task, description=f"{_sessions(count)}, {self._seconds:g} s")
                 load = await self._load(saying, count, self._seconds)
                 rows.append(row(load, self._seconds, known=self._server.known))
         return rows
@@ -296,27 +330,43 @@ def quantiles(values: Iterable[float]) -> dict[str, float] | None:
     }
 
 
-def table(rows: Iterable[dict[str, Any]]) -> str:
-    """The figures for people: a line for each row."""
-    lines = [[name for name, _ in COLUMNS]]
-    lines += [[_shown(row[key]) for _, key in COLUMNS] for row in rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(COLUMNS))]
+def tables(rows: Sequence[dict[str, Any]]) -> str:
+    """The figures for people, in 80 columns: the times, and below them what a session costs."""
     return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
+        (
+            "milliseconds, as median/95th/99th hundredth",
+            _table(rows, TIMES),
+            "",
+            "cost of each session to the server",
+            _table(rows, COSTS),
+        )
     )
 
 
-COLUMNS = (
-    ("sessions", "sessions"),
+SESSIONS = ("sessions", "sessions")
+TIMES = (
+    SESSIONS,
     ("first audio", "first_audio_ms"),
     ("stopped late", "speech_stopped_late_ms"),
     ("interrupted", "interrupted_ms"),
     ("own lag", "driver_lag_ms"),
-    ("CPU", "cpu_ms_per_session_second"),
-    ("KB idle", "idle_rss_kb_per_session"),
-    ("KB", "rss_kb_per_session"),
 )
+COSTS = (
+    SESSIONS,
+    ("CPU ms/s", "cpu_ms_per_session_second"),
+    ("KB listening", "idle_rss_kb_per_session"),
+    ("KB at the end", "rss_kb_per_session"),
+)
+
+
+def _table(rows: Iterable[dict[str, Any]], columns: Sequence[tuple[str, str]]) -> str:
+    lines = [[name for name, _ in columns]]
+    lines += [[_shown(row[key]) for _, key in columns] for row in rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
 
 
 def _shown(figure: dict[str, float] | float | None) -> str:
@@ -325,3 +375,7 @@ def _shown(figure: dict[str, float] | float | None) -> str:
     if isinstance(figure, dict):
         return "/".join(f"{each:.0f}" for each in figure.values())
     return f"{figure:.1f}" if isinstance(figure, float) else str(figure)
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"

@@ -3,15 +3,18 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from vivavoce.cli.parser import MISUSE
+from vivavoce.cli.scenario import require_scenario
+from vivavoce.cli.terminal import terminal
 from vivavoce.config import ConfigError, load
-from vivavoce.deployments import Deployments
+from vivavoce.deployments import Deployment, Deployments
 from vivavoce.engines.registry import Record, records
 from vivavoce.engines.self_check import examine
 from vivavoce.server.engine_room import EngineRoom
@@ -19,9 +22,12 @@ from vivavoce.server.engine_room import EngineRoom
 MARKS = {"enabled": ("ok", "green"), "disabled": ("off", "dim")}
 
 DESCRIPTION = """\
-Look at every engine that is installed: load it, have it do a little of its work, and say what came
-of it, or what to do. Exit status 1 if any that is enabled does not work, or a deployment's recipe
-names one that cannot be made.
+Look at every engine that is installed: load it, have it do a little of its
+work, and say what came of it, or what to do. Then say which recipe answers
+for which deployments.
+
+Exit status 0 if all is well, 1 if an engine that is enabled does not work or
+a recipe names one that cannot be made, 2 if the configuration is wrong.
 """
 
 
@@ -31,9 +37,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "check",
         help="look at every engine, and say what to do",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, help="check this configuration too")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="check this configuration too")
     parser.set_defaults(run=run)
 
 
@@ -41,28 +46,43 @@ def run(options: argparse.Namespace) -> int:
     """Check, and print what was found."""
     try:
         config = load({"config": options.config}, os.environ)
+        require_scenario(config)
         deployments = Deployments(config)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce check: {wrong}\n")
-        return 1
+        return MISUSE
     found = anyio.run(_examine_all, backend_options={"use_uvloop": True})
-    console = Console(highlight=False)
-    console.print(_story(found), soft_wrap=True)
+    console = terminal()
+    # A person's lines end at words; another program's do not end before they are over.
+    console.soft_wrap = not console.is_terminal
+    console.print(_story(found))
     room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
     sound = all(record.status in MARKS for record in found)
-    for deployment in deployments:
-        lacking = room.lacking_of(deployment.recipe_name)
-        told = f"{deployment.name} is answered by the recipe {deployment.recipe_name}"
-        console.print(f"{told}, which cannot be served: {lacking}" if lacking else told)
+    for recipe, names in _by_recipe(deployments).items():
+        lacking = room.lacking_of(recipe)
+        console.print(f"the recipe {recipe} answers for {', '.join(names)}")
+        if lacking is not None:
+            console.print(f"    but cannot be served: {lacking}", style="red")
         sound = sound and lacking is None
     return 0 if sound else 1
 
 
+def _by_recipe(deployments: Iterable[Deployment]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for each in deployments:
+        names.setdefault(each.recipe_name, []).append(each.name)
+    return names
+
+
 async def _examine_all() -> list[Record]:
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     found = []
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task("")
         for record in records():

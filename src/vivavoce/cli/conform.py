@@ -16,12 +16,14 @@ from rich.text import Text
 
 from vivavoce.audio.pcm import of_samples
 from vivavoce.audio.resample import Resampler
-from vivavoce.cli.client import Address, CannotConnect, address_of, key_at_hand
-from vivavoce.cli.knock import Phone, knocked
+from vivavoce.cli.address import Address, Misuse, asked_for
+from vivavoce.cli.knock import OPENING_S, Phone, knocked
+from vivavoce.cli.parser import add_server_to, seconds
 from vivavoce.cli.talk import CannotRead, read_wav
-from vivavoce.config import Config
+from vivavoce.cli.terminal import terminal
 from vivavoce.conformance.cases import CASES
-from vivavoce.conformance.driver import Case, Knock, NoSession, Setup, play
+from vivavoce.conformance.driver import Case, Setup, play
+from vivavoce.conformance.knock import Knock, NoSession
 from vivavoce.conformance.report import (
     Reason,
     Result,
@@ -45,26 +47,27 @@ STYLES: dict[Verdict, str] = {
     "not tried": "yellow",
 }
 MOST_SILENCES = 3  # in a row, after which there is no server to speak of
-OPENING_S = 10.0  # for an upgrade to be answered
 STDOUT = Path("-")
 BROKEN, MISUSE, INTERRUPTED = 1, 2, 130
 
 EPILOG = """\
 examples:
-  vivavoce conform                                              the server on this machine
+  vivavoce conform                            the server on this machine
   vivavoce conform wss://my-resource.openai.azure.com --key KEY
   vivavoce conform --dialect preview --case interruption --case cancel
-  vivavoce conform --json > results.json                        the table goes to stderr
+  vivavoce conform --json > results.json      the table goes to stderr
   vivavoce conform --list
 
-Every case is a session of its own, and none depends on what the model says; most have a model
-answer, which costs what it costs there. One sends 20 MiB: append-too-large.
+Every case is a session of its own, and none depends on what the model says;
+most have a model answer, which costs what it costs there. One sends 20 MiB:
+append-too-large.
   held       it does as the services document it, or are seen to do
   broken     it does not; the events that show it are printed
   advice     it does otherwise than this project's server, and may
-  not shown  it could not be provoked, for instance because a response was over too soon
-  not tried  something is missing: speech, a key, or the time that --max-wait allows
-Exit status 0 where nothing broke, 1 where something did or no session was to be had, 2 misuse.
+  not shown  it could not be provoked, as when a response was over too soon
+  not tried  something is missing: speech, a key, or the time of --max-wait
+Exit status 0 where nothing broke, 1 where something did or no session was to
+be had, 2 misuse.
 """
 
 
@@ -75,24 +78,29 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="drive a realtime server through cases that have to hold of any",
         description="Drive any realtime server through cases, and say which it holds and breaks.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8642", help="(%(default)s)")
-    parser.add_argument("--key", help="its key; else VIVAVOCE_API_KEY, or this machine's own")
-    parser.add_argument("--model", default="gpt-realtime", help="model or deployment (%(default)s)")
-    parser.add_argument("--dialect", choices=("ga", "preview"), default="ga", help="(%(default)s)")
+    parser.add_argument(
+        "url", nargs="?", default="http://127.0.0.1:8642", help="the server (%(default)s)"
+    )
+    add_server_to(parser)
     parser.add_argument("--case", action="append", dest="cases", metavar="NAME", help="only this")
     parser.add_argument("--list", action="store_true", help="say which cases there are")
-    parser.add_argument("--speech", type=Path, help="a WAV file: one sentence, without long pauses")
     parser.add_argument(
-        "--timeout", type=_seconds, default=20.0, metavar="S", help="for a case (%(default)g s)"
+        "--speech", type=Path, metavar="FILE", help="one sentence without long pauses, as WAV"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds(above=True),
+        default=20.0,
+        metavar="S",
+        help="for a case (%(default)g s)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="every key that this project's own server sends"
     )
     parser.add_argument(
         "--max-wait",
-        type=_some_seconds,
+        type=seconds(),
         default=10.0,
         metavar="S",
         help="how long a case may wait on purpose: 8 s for the idle timeout, a session's whole life "
@@ -101,23 +109,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--json", type=Path, nargs="?", const=STDOUT, metavar="FILE", help="write the results here"
     )
-    parser.add_argument("--data-dir", type=Path, help="where this machine's server keeps its key")
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    if not 0 < (seconds := float(text)) < float("inf"):
-        raise argparse.ArgumentTypeError("more than no seconds, and not for ever")
-    return seconds
-
-
-def _some_seconds(text: str) -> float:
-    return 0.0 if text == "0" else _seconds(text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Play the cases, print and write what came of them."""
-    console = Console(highlight=False, stderr=options.json == STDOUT)
+    console = terminal(stderr=options.json == STDOUT)
     try:
         cases = chosen(options.cases, options.dialect)
         if options.list:
@@ -125,12 +122,8 @@ def run(options: argparse.Namespace) -> int:
             return 0
         _expect_folder(options.json)
         speech = read_wav(options.speech) if options.speech else b""
-        data_dir = options.data_dir or Config().data_dir
-        key = key_at_hand(options.key, data_dir)
-        authority = data_dir / "tls" / "ca.pem"
-        address = address_of(options.url, key, options.dialect, options.model, authority)
-        _ = urlsplit(address.url).port  # a ValueError where it is no number
-    except (Unknown, CannotRead, CannotConnect, ValueError) as wrong:
+        address = asked_for(options)
+    except (CannotRead, Misuse) as wrong:
         sys.stderr.write(f"vivavoce conform: {wrong}\n")
         return MISUSE
     desk = Desk(console, address, options)
@@ -151,9 +144,9 @@ def _expect_folder(file: Path | None) -> None:
     if file is None or file == STDOUT:
         return
     if "://" in str(file) or ":/" in str(file):
-        raise Unknown(f"--json {file}: that is an address. Put it before --json, or name a file.")
+        raise Misuse(f"--json {file}: that is an address; put it before --json, or name a file")
     if not file.absolute().parent.is_dir():
-        raise Unknown(f"{file}: there is no such folder")
+        raise Misuse(f"--json {file}: there is no such folder; make it, or name another")
 
 
 def _write(file: Path | None, told: bytes) -> None:
@@ -163,16 +156,12 @@ def _write(file: Path | None, told: bytes) -> None:
         file.write_bytes(told)
 
 
-class Unknown(Exception):  # noqa: N818 - said to a person
-    """There is no case of that name in that dialect, or no such place."""
-
-
 def chosen(names: Sequence[str] | None, dialect: str) -> list[Case]:
     """The cases of the dialect that are named, in their own order; all without names."""
     ours = [each for each in CASES if dialect in each.dialects]
     for name in names or ():
         if name not in (each.name for each in ours):
-            raise Unknown(f"there is no case {name!r} in {dialect}; --list says which there are")
+            raise Misuse(f"--case: there is no {name!r} in {dialect}; --list says which there are")
     return [each for each in ours if not names or each.name in names]
 
 

@@ -12,16 +12,18 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from vivavoce.cli.client import MAX_FRAME_BYTES, Address
-from vivavoce.conformance.driver import HungUp, Knock, NoSession, TurnedAway
+from vivavoce.cli.address import Address
+from vivavoce.conformance.knock import HungUp, Knock, NoSession, TurnedAway
 
 AZURE_PREVIEW = "/openai/realtime"
 PREVIEW_VERSION = "2024-10-01-preview"
 WRONG_KEY = "not-the-key-of-anybody"
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+OPENING_S = 10.0  # for an upgrade to be answered
 CLOSING_S = 2.0  # for a server that does not answer a close
 ADVICE = {
-    401: "Name the right key with --key, or set VIVAVOCE_API_KEY.",
+    401: "Name the right key with --key, set VIVAVOCE_API_KEY, or name the server's --data-dir.",
     403: "The key has no access there.",
     404: "Is the path right, and --model the name of something that the server has?",
     426: "Is the path that of the realtime endpoint?",
@@ -117,7 +119,7 @@ def url_of(address: Address, knock: Knock) -> str:
     preview = path.rstrip("/") == AZURE_PREVIEW
     if preview:
         query["api-version"] = knock.version or query.get("api-version", PREVIEW_VERSION)
-    else:
+    elif knock.path is not None:
         query.pop("api-version", None)
     # OpenAI refuses a model where the intent is to transcribe.
     if wanted and (preview or knock.intent != "transcription"):

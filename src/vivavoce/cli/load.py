@@ -21,7 +21,6 @@ import numpy as np
 import pybase64
 from msgspec import Struct
 from numpy.typing import NDArray
-from websockets.exceptions import ConnectionClosed
 
 from vivavoce.audio.pcm import of_samples
 from vivavoce.audio.resample import Resampler
@@ -187,11 +186,7 @@ class Talker:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen)
             first = LEAD_IN_S * 1000 // CHUNK_MS + int(turn * self._period)
-            try:
-                await self._speak(begin + phase * CHUNK_MS / 1000, first)
-            except ConnectionClosed:
-                self._times.errors.append(f"the server hung up: {self._line.farewell}")
-            tasks.cancel_scope.cancel()
+            await self._speak(begin + phase * CHUNK_MS / 1000, first)
 
     async def _speak(self, begin: float, first: int) -> None:
         speech, quiet = self._saying.speech, self._saying.quiet
@@ -210,4 +205,10 @@ class Talker:
     async def _listen(self) -> None:
         decoder = msgspec.json.Decoder(Seen)
         async for frame in self._line.frames():
-            self._tally.see(decoder.decode(frame), time.perf_counter())
+            try:
+                event = decoder.decode(frame)
+            except msgspec.DecodeError:
+                self._times.errors.append("a frame is no event: is this a realtime server?")
+            else:
+                self._tally.see(event, time.perf_counter())
+        self._times.errors.append(f"the server hung up: {self._line.farewell}")

@@ -6,23 +6,25 @@ from typing import Any
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from vivavoce.cli.client import CannotConnect
-
 RATE_HZ = 24000
 BLOCK = RATE_HZ // 10
 
 
+class NoMicrophone(Exception):  # noqa: N818 - said to a person, with what to do
+    """There is none to be had."""
+
+
 def device() -> Any:  # an optional library without types
-    """The library that reaches the microphone; CannotConnect without it, or without a device."""
+    """The library that reaches the microphone; NoMicrophone without it, or without a device."""
     try:
         import sounddevice
     except ImportError:
-        raise CannotConnect(
+        raise NoMicrophone(
             "no microphone without the package sounddevice. Name a WAV file, or: "
             "pip install 'vivavoce[microphone]'"
         ) from None
     except OSError as missing:
-        raise CannotConnect(
+        raise NoMicrophone(
             f"no microphone: {missing}. Name a WAV file, or install PortAudio "
             "(on Debian and Ubuntu: apt-get install libportaudio2)."
         ) from None
@@ -43,7 +45,7 @@ async def recording() -> AsyncIterator[bytes]:
                 samplerate=RATE_HZ, blocksize=BLOCK, channels=1, dtype="int16", callback=hear
             )
         except library.PortAudioError as refused:
-            raise CannotConnect(f"no microphone: {refused}. Name a WAV file instead.") from None
+            raise NoMicrophone(f"no microphone: {refused}. Name a WAV file instead.") from None
         with stream:
             async for block in take:
                 yield block

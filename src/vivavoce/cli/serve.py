@@ -1,33 +1,48 @@
 """`vivavoce serve`: the server."""
 
 import argparse
+import logging
 import os
 import shlex
 import shutil
 import ssl
 import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+import anyio
+import msgspec
+from msgspec import Struct
 from rich.text import Text
 
 from vivavoce import __version__
+from vivavoce.cli.address import fault_of_key
+from vivavoce.cli.parser import MISUSE, key, one_of, seconds, whole
+from vivavoce.cli.scenario import require_scenario
+from vivavoce.cli.terminal import terminal
 from vivavoce.config import Config, ConfigError, ensure_key, load
+from vivavoce.deployments import Deployments
 from vivavoce.observe import start_logging
 
 if TYPE_CHECKING:
-    from vivavoce.server.app import Certificate
+    from vivavoce.server.app import Address, Application, Certificate
 
 EPILOG = """\
 examples:
-  vivavoce serve                          on http://127.0.0.1:8642, with a key of its own making
-  vivavoce serve --tls                    as https and wss, with a certificate for this machine
-  vivavoce serve --scenario talk.toml     answer by a script instead of engines: for tests
-  vivavoce serve --config vivavoce.toml   deployments, recipes and everything else from a file
+  vivavoce serve                          on http://127.0.0.1:8642, with a key
+                                          of its own making
+  vivavoce serve --tls                    as https and wss, with a certificate
+                                          for this machine
+  vivavoce serve --scenario talk.toml     answer by a script: for tests
+  vivavoce serve --config vivavoce.toml   deployments, recipes and everything
+                                          else from a file
 
-Every option is also an environment variable (--max-sessions is VIVAVOCE_MAX_SESSIONS) and a key of
-the file (max_sessions = 100). Flags win over the environment, the environment over the file.
+Every option is also an environment variable (--max-sessions is
+VIVAVOCE_MAX_SESSIONS) and a key of the file (max_sessions = 100). Flags win
+over the environment, the environment over the file.
 """
 
 FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
@@ -36,10 +51,22 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
         {"type": Path, "metavar": "FILE", "help": "read the configuration from a TOML file"},
     ),
     ("--host", {"help": "the address to listen on (127.0.0.1)"}),
-    ("--port", {"type": int, "help": "the port to listen on (8642); 0 takes any that is free"}),
+    (
+        "--port",
+        {
+            "type": whole(0, 65535),
+            "metavar": "PORT",
+            "help": "the port to listen on (8642); 0 takes any that is free",
+        },
+    ),
     (
         "--api-key",
-        {"action": "append", "metavar": "KEY", "help": "a key that opens the server; repeatable"},
+        {
+            "action": "append",
+            "type": key,
+            "metavar": "KEY",
+            "help": "a key that opens the server; repeatable",
+        },
     ),
     ("--no-auth", {"action": "store_true", "help": "ask for no key; only on a loopback address"}),
     (
@@ -53,16 +80,37 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--strict", {"action": "store_true", "help": "refuse what the hosted service refuses"}),
     (
         "--drain",
-        {"type": float, "metavar": "S", "help": "seconds live sessions get at the end (10)"},
+        {"type": seconds(), "metavar": "S", "help": "seconds live sessions get at the end (10)"},
     ),
-    ("--grace", {"type": float, "metavar": "S", "help": "seconds a client may take to read (20)"}),
-    ("--max-sessions", {"type": int, "metavar": "N", "help": "how many at once (1000)"}),
-    ("--session-seconds", {"type": int, "metavar": "S", "help": "the longest life of a session"}),
+    (
+        "--grace",
+        {"type": seconds(), "metavar": "S", "help": "seconds a client may take to read (20)"},
+    ),
+    ("--max-sessions", {"type": whole(1), "metavar": "N", "help": "how many at once (1000)"}),
+    (
+        "--session-seconds",
+        {
+            "type": whole(1),
+            "metavar": "S",
+            "help": "the longest life of a session (3600, in preview 1800)",
+        },
+    ),
     (
         "--log-level",
-        {"choices": ("debug", "info", "warning", "error"), "help": "how much is logged (info)"},
+        {
+            "type": one_of("debug", "info", "warning", "error"),
+            "metavar": "LEVEL",
+            "help": "debug, info, warning or error (info)",
+        },
     ),
-    ("--log-format", {"choices": ("auto", "text", "json"), "help": "how it is logged (auto)"}),
+    (
+        "--log-format",
+        {
+            "type": one_of("auto", "text", "json"),
+            "metavar": "FORMAT",
+            "help": "text, json, or auto: text on a terminal (auto)",
+        },
+    ),
 )
 
 
@@ -73,7 +121,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="start the server",
         description="Start the server. Ctrl-C lets live conversations finish; a second ends them.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name, how in FLAGS:
         parser.add_argument(name, default=None, **how)  # type: ignore[arg-type]  # by the table
@@ -85,41 +132,98 @@ def run(options: argparse.Namespace) -> int:
     flags = {name: value for name, value in vars(options).items() if name != "run"}
     try:
         asked = load(flags, os.environ)
+        _require_keys(asked)
+        require_scenario(asked)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce serve: {wrong}\n")
-        return 2
+        return MISUSE
     try:
-        return _serve(ensure_key(asked), made_key="api_key" not in _given(flags))
+        return _serve(ensure_key(asked), made_key=not asked.api_keys)
     except ConfigError as failed:
         sys.stderr.write(f"vivavoce serve: {failed}\n")
         return 1
 
 
-def _given(flags: dict[str, object]) -> set[str]:
-    named = {name for name, value in flags.items() if value is not None}
-    return named | ({"api_key"} if os.environ.get("VIVAVOCE_API_KEY") else set())
+def _require_keys(config: Config) -> None:
+    for each in config.api_keys:
+        if fault := fault_of_key(each):
+            raise ConfigError(f"--api-key: {fault}")
 
 
 def _serve(config: Config, *, made_key: bool) -> int:
     # What takes time to import is imported once the arguments are known to be right.
-    from vivavoce.server.app import Address, run
+    from vivavoce.server.app import Address
     from vivavoce.server.assembly import assemble
 
     start_logging(config.log_level, config.log_format, secrets=config.api_keys)
     certificate = _certificate(config)
     app = assemble(config)
+    console = terminal()
 
-    def started(address: Address) -> None:
+    def loading(address: Address) -> None:
+        if sys.stdout.isatty():
+            console.print(f"[dim]loading the engines for {address.url} ...[/dim]", soft_wrap=True)
+
+    def ready(address: Address) -> None:
         if sys.stdout.isatty():
             # Not wrapped to the terminal's width: a line is for pasting.
-            Console(highlight=False).print(welcome(config, address.url), soft_wrap=True)
+            console.print(welcome(config, address.url), soft_wrap=True)
         else:
             sys.stdout.write(f"vivavoce {__version__} listens on {address.url}\n")
             if made_key and not config.no_auth:
                 sys.stdout.write(f"the key is in {config.key_file}\n")
             sys.stdout.flush()
 
-    return run(app, certificate=certificate, started=started)
+    def failed() -> None:
+        sys.stderr.write(
+            "vivavoce serve: the engines could not be loaded; "
+            "vivavoce check says which, and what to do\n"
+        )
+
+    told = Told(loading, ready, failed)
+    serving = partial(_serve_and_tell, app, certificate, told)
+    return anyio.run(serving, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+
+
+class Told(Struct, frozen=True):
+    """What is said at the start, and when: at each only once."""
+
+    loading: "Callable[[Address], None]"
+    ready: "Callable[[Address], None]"
+    failed: Callable[[], None]
+
+
+async def _serve_and_tell(app: "Application", certificate: "Certificate | None", told: Told) -> int:
+    """Serve, and tell of it; the exit status."""
+    from vivavoce.server.app import serve
+
+    readiness = app.service.readiness
+    fault: ConfigError | None = None
+    status = 1
+    async with anyio.create_task_group() as tasks:
+
+        async def tell(address: "Address") -> None:
+            await readiness.settled.wait()
+            if readiness.state == "ready":
+                told.ready(address)
+
+        def started(address: "Address") -> None:
+            told.loading(address)
+            tasks.start_soon(tell, address)
+
+        try:
+            status = await serve(app, certificate=certificate, started=started)
+        except ConfigError as wrong:
+            # Not through the task group, which would wrap it.
+            fault = wrong
+        tasks.cancel_scope.cancel()
+    # A second signal leaves tasks behind; as the loop ends, uvicorn would show how each was cut off.
+    logging.getLogger("uvicorn.error").disabled = True
+    if fault is not None:
+        raise fault
+    if readiness.failed.is_set():
+        told.failed()
+    return status
 
 
 def _certificate(config: Config) -> "Certificate | None":
@@ -149,15 +253,7 @@ def welcome(config: Config, url: str) -> Text:
     key = config.api_keys[0] if config.api_keys else "none-needed"
     text = Text()
     text.append(f"\n  Viva Voce {__version__}", "bold").append(f"   {url}\n\n")
-    if config.scenario is None:
-        text.append("  answered by   ", "dim").append(
-            "embedded engines: Silero VAD, PocketSphinx, a built-in responder, eSpeak NG\n"
-        )
-        text.append("  better ears   ", "dim").append(
-            "name another transcriber in a recipe: docs/recipes.md says how\n"
-        )
-    else:
-        text.append("  answered by   ", "dim").append(f"the scenario {config.scenario}\n")
+    text.append("  answered by   ", "dim").append(f"{_engines(config)}\n")
     text.append("  the key       ", "dim").append(f"{key}\n")
     text.append("  try it        ", "dim").append(f"{_try(config, url)}\n\n")
     text.append("  for a client\n", "dim")
@@ -176,6 +272,15 @@ def welcome(config: Config, url: str) -> Text:
         authority = config.data_dir / "tls" / "ca.pem"
         text.append(f"    SSL_CERT_FILE={authority}\n    NODE_EXTRA_CA_CERTS={authority}\n")
     return text
+
+
+def _engines(config: Config) -> str:
+    """Who answers where a client asks for nothing special."""
+    if config.scenario is not None:
+        return f"the scenario {config.scenario}"
+    usual = Deployments(config).default
+    chosen = msgspec.structs.astuple(usual.recipe)
+    return f"{usual.recipe_name} engines: {', '.join(each.engine for each in chosen)}"
 
 
 def _try(config: Config, url: str) -> str:

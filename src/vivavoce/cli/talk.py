@@ -17,9 +17,13 @@ from rich.text import Text
 
 from vivavoce.audio.pcm import of_samples
 from vivavoce.audio.resample import Resampler
-from vivavoce.cli.client import Address, Call, CannotConnect, address_of, call, key_at_hand
+from vivavoce.cli.address import Address, Misuse, asked_for
+from vivavoce.cli.client import Call, call
+from vivavoce.cli.microphone import NoMicrophone, device, recording
+from vivavoce.cli.parser import add_server_to, new_file
+from vivavoce.cli.terminal import terminal
 from vivavoce.cli.turn_log import AUDIO, STARTED, TRANSCRIBED, Turn, TurnLog, audio_of
-from vivavoce.config import Config
+from vivavoce.conformance.knock import NoSession
 
 RATE_HZ = 24000
 CHUNK_MS = 100
@@ -29,14 +33,20 @@ QUIET_AFTER_S = 2.0  # of silence behind a recording, so that its last turn can 
 
 EPILOG = """\
 examples:
-  vivavoce talk question.wav                   ask the server on this machine
-  vivavoce talk question.wav -o answer.wav     and keep what it says
-  vivavoce talk                                use the microphone; Ctrl-C hangs up
-  vivavoce talk question.wav --url wss://my-resource.openai.azure.com --key KEY
+  vivavoce talk question.wav                 ask the server on this machine
+  vivavoce talk question.wav -o answer.wav   and keep what it says
+  vivavoce talk                              use the microphone until Ctrl-C
+  vivavoce talk --url wss://my-resource.openai.azure.com --key KEY question.wav
 
-A recording is sent at the pace at which it was spoken. The latencies are counted from the moment
-at which the end of speech was due: when the audio went out that completes the silence.
+A recording is sent at the pace at which it was spoken. The latencies are
+counted from the moment at which the end of speech was due: when the audio
+went out that completes the silence. Where turn detection is off, the turn is
+committed at the end of the recording, and counted from there.
 """
+
+
+class Spurned(Exception):  # noqa: N818 - said to a person, with what to do
+    """There is a server, but it does not do what was asked of it."""
 
 
 class CannotRead(Exception):  # noqa: N818 - said to a person, with what to do
@@ -50,49 +60,37 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="say a recording, or the microphone, to a realtime server",
         description="Say something to a realtime server, this one's or any other's.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "file", nargs="?", type=Path, help="a WAV file; without one, the microphone"
     )
-    parser.add_argument("-o", "--output", type=Path, help="save the answers here, as WAV")
+    parser.add_argument(
+        "-o", "--output", type=new_file, metavar="FILE", help="save the answers here, as WAV"
+    )
     parser.add_argument("--url", default="http://127.0.0.1:8642", help="the server (%(default)s)")
-    parser.add_argument("--key", help="its key; else VIVAVOCE_API_KEY, or this machine's own")
-    parser.add_argument("--model", default="gpt-realtime", help="model or deployment (%(default)s)")
-    parser.add_argument("--dialect", choices=("ga", "preview"), default="ga", help="(%(default)s)")
-    parser.add_argument("--voice", help="whose voice answers")
-    parser.add_argument("--instructions", help="how the assistant is to behave")
-    parser.add_argument("--tools", type=Path, help="JSON file: the functions it may call")
-    parser.add_argument("--data-dir", type=Path, help="where this machine's server keeps its key")
+    add_server_to(parser)
+    parser.add_argument("--voice", metavar="NAME", help="whose voice answers")
+    parser.add_argument("--instructions", metavar="TEXT", help="how the assistant is to behave")
+    parser.add_argument(
+        "--tools", type=Path, metavar="FILE", help="the functions it may call, as JSON"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Talk, and say how it went."""
-    console = Console(highlight=False, soft_wrap=True)
-    data_dir = options.data_dir or Config().data_dir
-    if options.output and not options.output.absolute().parent.is_dir():
-        sys.stderr.write(f"vivavoce talk: {options.output}: there is no such folder\n")
-        return 1
+    console = terminal(soft_wrap=True)
+    talk = Conversation(console)
     try:
-        address = address_of(
-            options.url,
-            key_at_hand(options.key, data_dir),
-            options.dialect,
-            options.model,
-            data_dir / "tls" / "ca.pem",
-        )
+        address = asked_for(options)
         sound = read_wav(options.file) if options.file else None
         if sound is None:
-            from vivavoce.cli.microphone import device
-
             device()
         session = _session(options)
-        talk = Conversation(console, options.dialect)
         anyio.run(talk.hold, address, session, sound, backend_options={"use_uvloop": True})
-    except (CannotConnect, CannotRead) as refused:
+    except (Misuse, CannotRead, NoMicrophone, NoSession, Spurned) as refused:
         sys.stderr.write(f"vivavoce talk: {refused}\n")
-        return 1
+        return 2 if isinstance(refused, Misuse) else 1
     except KeyboardInterrupt:
         pass
     if options.output:
@@ -129,6 +127,13 @@ def write_wav(path: Path, pcm: bytes) -> None:
         file.writeframes(pcm)
 
 
+def detects_turns(session: dict[str, Any]) -> bool:
+    """Whether the server ends turns by itself, by the session that it told, in either dialect."""
+    audio = session.get("audio")
+    heard = audio.get("input") if isinstance(audio, dict) else session
+    return not isinstance(heard, dict) or heard.get("turn_detection", True) is not None
+
+
 def _session(options: argparse.Namespace) -> dict[str, Any]:
     """The settings to ask for, in the dialect's own shape."""
     session: dict[str, Any] = {}
@@ -152,34 +157,63 @@ def _session(options: argparse.Namespace) -> dict[str, Any]:
 class Conversation:
     """One call, told to a person as it goes."""
 
-    def __init__(self, console: Console, dialect: str) -> None:
+    def __init__(self, console: Console) -> None:
         self.answer = bytearray()
         self.went_well = False
         self._console = console
-        self._dialect = dialect
         self._log = TurnLog()
         self._over = anyio.Event()
+        self._settled = anyio.Event()
+        self._settings: dict[str, Any] = {}
+        self._fault: Exception | None = None
         self._playing_from: float | None = None
         self._playing_item: str | None = None
         self._playing_bytes = 0
 
     async def hold(self, address: Address, session: dict[str, Any], sound: bytes | None) -> None:
-        """Connect, talk, listen, hang up."""
+        """Connect, talk, listen, hang up.
+
+        Spurned if the server does not take *session*, or is no realtime server.
+        """
         async with call(address) as line, anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen, line)
-            await line.say({"type": "session.update", "session": session})
-            if sound is None:
-                from vivavoce.cli.microphone import recording
-
-                self._console.print("[dim]listening to the microphone; Ctrl-C hangs up[/dim]")
-                await self._speak(line, recording())
-            else:
-                await self._speak(line, _paced(sound))
-                await self._await_answer(line)
+            try:
+                await self._settle(line, session)
+                await self._converse(line, sound)
+            except (Spurned, NoMicrophone) as fault:
+                # Not through the task group, which would wrap it.
+                self._fault = fault
             tasks.cancel_scope.cancel()
+        if self._fault is not None:
+            raise self._fault
         self.went_well = bool(self._log.turns) and not self._log.errors
         if not self._log.turns:
             self._console.print("[yellow]no speech was heard[/yellow]")
+
+    async def _settle(self, line: Call, session: dict[str, Any]) -> None:
+        """Have the settings taken before anything is said: the answers would be others'."""
+        await line.say({"type": "session.update", "session": session})
+        with anyio.move_on_after(PATIENCE_S) as limit:
+            await self._settled.wait()
+        if limit.cancelled_caught:
+            raise Spurned(
+                f"the server has not taken the settings within {PATIENCE_S} s; "
+                "is this the address of a realtime server?"
+            )
+
+    async def _converse(self, line: Call, sound: bytes | None) -> None:
+        if self._fault is not None or self._over.is_set():
+            return
+        if sound is None:
+            self._console.print("[dim]listening to the microphone; Ctrl-C hangs up[/dim]")
+            await self._speak(line, recording())
+            return
+        await self._speak(line, _paced(sound))
+        if not detects_turns(self._settings):
+            self._log.committed(time.perf_counter())
+            await line.say({"type": "input_audio_buffer.commit"})
+            await line.say({"type": "response.create"})
+        await self._await_answer(line)
 
     async def _speak(self, line: Call, chunks: AsyncIterator[bytes]) -> None:
         async for chunk in chunks:
@@ -204,25 +238,39 @@ class Conversation:
         self._console.print(f"[red]no answer within {PATIENCE_S} s[/red]")
 
     async def _listen(self, line: Call) -> None:
-        async for event in line.heard():
-            now = time.perf_counter()
-            kind = event["type"]
-            if kind in AUDIO:
-                self._play(event, now)
-            elif kind == STARTED:
-                await self._stop_playing(line, now)
-            elif kind == "error":
-                self._console.print(Text(f"error: {event['error']['message']}", "red"))
-            elif kind == TRANSCRIBED:
-                self._console.print(
-                    Text.assemble(("you        ", "bold cyan"), event["transcript"])
-                )
-            turn = self._log.see(event, now)
-            if turn is not None:
-                self._tell(turn)
-        if not self._over.is_set():
-            self._over.set()
+        try:
+            async for event in line.heard():
+                await self._hear(line, event, time.perf_counter())
+        except (msgspec.DecodeError, LookupError, TypeError) as unreadable:
+            self._fault = Spurned(
+                f"the server said what no realtime server says ({type(unreadable).__name__}); "
+                "is this its address, and --dialect the one that it speaks?"
+            )
+        else:
             self._console.print(f"[dim]the server hung up: {line.farewell}[/dim]")
+        self._over.set()
+        self._settled.set()
+
+    async def _hear(self, line: Call, event: dict[str, Any], now: float) -> None:
+        kind = event["type"]
+        if kind in AUDIO:
+            self._play(event, now)
+        elif kind == STARTED:
+            await self._stop_playing(line, now)
+        elif kind == "session.updated":
+            self._settings = event["session"]
+            self._settled.set()
+        elif kind == "error" and not self._settled.is_set():
+            message = str(event["error"]["message"]).rstrip(".")
+            self._fault = Spurned(f"the server does not take the settings: {message}")
+            self._settled.set()
+        elif kind == "error":
+            self._console.print(Text(f"error: {event['error']['message']}", "red"))
+        elif kind == TRANSCRIBED:
+            self._console.print(Text.assemble(("you        ", "bold cyan"), event["transcript"]))
+        turn = self._log.see(event, now)
+        if turn is not None:
+            self._tell(turn)
 
     def _play(self, event: dict[str, Any], now: float) -> None:
         """Keep the audio, and follow how much of it a listener would have heard by now."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 STARTED = "input_audio_buffer.speech_started"
 STOPPED = "input_audio_buffer.speech_stopped"
+COMMITTED = "input_audio_buffer.committed"
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 NOT_TRANSCRIBED = "conversation.item.input_audio_transcription.failed"
 AUDIO = ("response.output_audio.delta", "response.audio.delta")
@@ -67,6 +68,10 @@ class TurnLog:
         self._sent_ms.append(before + milliseconds)
         self._sent_at.append(now)
 
+    def committed(self, now: float) -> None:
+        """Note that the turn was ended by hand: its answer is due from then on."""
+        self.turns.append(Turn(due=now))
+
     def see(self, event: dict[str, Any], now: float) -> Turn | None:
         """Take note of an event; return the turn that it completes."""
         kind = event.get("type", "")
@@ -94,6 +99,10 @@ class TurnLog:
             self.speaking = False
             due = self._due(event["audio_end_ms"])
             self.turns.append(Turn(event["item_id"], due=due, stopped=now))
+        elif kind == COMMITTED:
+            for turn in self.turns:
+                if turn.item_id is None and turn.due is not None:
+                    turn.item_id = event["item_id"]
         elif kind in (TRANSCRIBED, NOT_TRANSCRIBED):
             for turn in self.turns:
                 if turn.item_id == event["item_id"]:

@@ -11,10 +11,9 @@ is advice: a server that does otherwise is told so, and is not broken.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from itertools import count, groupby
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import anyio
 import msgspec
@@ -24,6 +23,7 @@ from msgspec import Struct
 
 from vivavoce.conformance.catalogue import DialectName
 from vivavoce.conformance.idiom import Json, kind_of, own_name, setting, shows, spelt
+from vivavoce.conformance.knock import Dial, HungUp, Knock, Line, NoSession
 from vivavoce.conformance.laws import Laws
 from vivavoce.conformance.report import Reason, Result, Verdict, shortened
 from vivavoce.conformance.validator import faults
@@ -36,24 +36,6 @@ SPENT = ("rate_limit", "quota")
 PATIENCE_S = 5.0  # for what has to come at once: a refusal, a close
 
 Need = Literal["speech", "tools", "key"]
-Place = Literal["bearer", "api-key", "query", "subprotocol"]
-
-
-class HungUp(Exception):  # noqa: N818 - what happened
-    """The server has closed the connection."""
-
-
-class NoSession(Exception):  # noqa: N818 - what came of dialling
-    """There was no session to be had; the message says why."""
-
-
-class TurnedAway(NoSession):
-    """The upgrade was refused with an HTTP status. *body* is empty where it was no JSON object."""
-
-    def __init__(self, message: str, status: int, body: Json) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = body
 
 
 class Breach(Exception):  # noqa: N818 - a law broken, not a fault of ours
@@ -78,83 +60,6 @@ class NotTried(NotShown):
     """Nobody tried to provoke it; the message says what is missing."""
 
     verdict: Verdict = "not tried"
-
-
-class Knock(Struct, frozen=True):
-    """How a connection is asked for: as the address says, but for what is named here.
-
-    *place* is where the key goes, None being where it goes by custom; an empty *model* names none.
-    *beta* says whether OpenAI's path is asked for the preview, None as the dialect has it.
-    """
-
-    intent: str | None = None
-    key: Literal["right", "wrong", "none"] = "right"
-    place: Place | None = None
-    subprotocols: tuple[str, ...] = ()
-    path: str | None = None
-    model: str | None = None
-    version: str | None = None
-    beta: bool | None = None
-
-
-class Met(Struct, frozen=True):
-    """How a knock was answered: by a session, an HTTP status, or an error event and a close."""
-
-    session: Json | None = None
-    status: int | None = None
-    body: Json = {}
-    events: tuple[Json, ...] = ()
-    farewell: str = ""
-
-    @property
-    def error(self) -> Json:
-        """What was said to be wrong, wherever it was said."""
-        for event in self.events:
-            if kind_of(event) == "error":
-                return _error(event)
-        return _error(self.body)
-
-    @property
-    def closed_with(self) -> int | None:
-        """The code of the close."""
-        return code_of(self.farewell)
-
-    @property
-    def told(self) -> list[Json]:
-        """All of it, for a verdict."""
-        if self.status is not None:
-            return [{"status": self.status, "body": self.body}]
-        return [*self.events[:MOST_EVENTS_SHOWN], {"closed with": self.farewell}]
-
-
-class Line(Protocol):
-    """A connection to a realtime server."""
-
-    async def say(self, frame: str | bytes) -> None:
-        """Send a frame, binary if of bytes; HungUp when the server has closed."""
-        ...
-
-    def frames(self) -> AsyncIterator[str | bytes]:
-        """Every frame of the server until one side closes."""
-        ...
-
-    @property
-    def farewell(self) -> str:
-        """With what code and reason it was closed."""
-        ...
-
-    @property
-    def subprotocol(self) -> str | None:
-        """What the server chose of those that were offered."""
-        ...
-
-
-class Dial(Protocol):
-    """Opens connections to one server."""
-
-    def __call__(self, knock: Knock) -> AbstractAsyncContextManager[Line]:
-        """A new connection, asked for so; NoSession if there is none to be had."""
-        ...
 
 
 class Case(Struct, frozen=True):
@@ -253,9 +158,9 @@ class Caller:
         self.advised = False  # whether what the case finds is advice
         self.limit = anyio.CancelScope()
         self.awaiting = "session.created"
+        self.dial = dial
+        self.tasks = tasks
         self._line = line
-        self._dial = dial
-        self._tasks = tasks
         self._strict = setup.strict
         self._laws = Laws(setup.dialect)
         self._news = anyio.Event()
@@ -288,7 +193,7 @@ class Caller:
         for law in self._laws.see(event):
             self.blame(law, event)
         if kind_of(event) == "error" and self._complaint is None:
-            at_fault = _error(event).get("event_id")
+            at_fault = error_of(event).get("event_id")
             # Some servers do not say which event was at fault; `refused` minds, this does not.
             if at_fault not in self._may_fail and not (at_fault is None and self._may_fail):
                 self._complaint = event
@@ -325,7 +230,7 @@ class Caller:
         while True:
             news, self.awaiting = self._news, what
             if self._complaint is not None:
-                text = _error(self._complaint).get("message")
+                text = error_of(self._complaint).get("message")
                 raise Breach(f"an error that nothing called for: {text}", self._complaint)
             while at < len(self.events):
                 at += 1
@@ -350,41 +255,6 @@ class Caller:
     def latest(self) -> list[Json]:
         """The last few events, for a verdict."""
         return self.events[-MOST_EVENTS_SHOWN:]
-
-    # Knocking, from within a case: the session that it has goes on meanwhile.
-
-    @asynccontextmanager
-    async def another(
-        self, knock: Knock, dialect: DialectName | None = None
-    ) -> AsyncIterator["Caller"]:
-        """One more connection; what breaks there breaks this case."""
-        setup = msgspec.structs.replace(self.setup, dialect=dialect or self.dialect)
-        fault: Breach | NotShown | None = None
-        async with self._dial(knock) as line:
-            other = Caller(line, setup, self._dial, self._tasks)
-            other.reasons, other.advice = self.reasons, self.advice
-            self._tasks.start_soon(other.listen)
-            try:
-                yield other
-            except (Breach, NotShown) as found:
-                # Not through the connection, which may have tasks of its own and would wrap it.
-                fault = found
-        if fault is not None:
-            raise fault
-
-    async def met(self, knock: Knock, dialect: DialectName | None = None) -> Met:
-        """How the server answers; it has to answer at once."""
-        self.awaiting = "an answer to an upgrade"
-        try:
-            async with self.another(knock, dialect) as other:
-                with anyio.move_on_after(PATIENCE_S):
-                    while not (other.heard("session.created") or other.over):
-                        await other.news()
-                created = other.heard("session.created")
-                session = created[0].get("session") if created else None
-                return Met(session, events=tuple(other.events), farewell=other.farewell)
-        except TurnedAway as refused:
-            return Met(status=refused.status, body=refused.body)
 
     async def news(self) -> None:
         """Wait for one more frame, or the end of them."""
@@ -476,14 +346,14 @@ class Caller:
         advised: bool,
     ) -> Json:
         def fits(event: Json) -> bool:
-            at_fault = _error(event).get("event_id")
+            at_fault = error_of(event).get("event_id")
             return kind_of(event) == "error" and at_fault in (event_id, None)
 
         with anyio.move_on_after(PATIENCE_S) as limit:
             event = await self.find(f"an error with code {code}", fits, since)
         if limit.cancelled_caught:
             raise Breach(f"no error came within {PATIENCE_S:g} s, nor any with code {code}")
-        error = _error(event)
+        error = error_of(event)
         if error.get("event_id") != event_id:
             # The hosted services are seen to leave it out at times.
             self.advise(f"error.event_id is null, not {event_id!r}", event)
@@ -516,7 +386,7 @@ class Caller:
     async def _taken_or_refused(self, answer: str, event_id: str | None, since: int) -> Json:
         def fits(event: Json) -> bool:
             if kind_of(event) == "error":
-                return _error(event).get("event_id") in (event_id, None)
+                return error_of(event).get("event_id") in (event_id, None)
             return kind_of(event) == answer
 
         return await self.find(f"{own_name(self.dialect, answer)} or an error", fits, since)
@@ -727,17 +597,12 @@ async def _through(case: Case, caller: Caller) -> NotShown | None:
     return why
 
 
-def code_of(farewell: str) -> int | None:
-    """The code of a close, where there was any."""
-    code = farewell.partition(" ")[0]
-    return int(code) if code.isdigit() else None
-
-
 def _note(reasons: list[Reason], reason: Reason) -> None:
     if reason.sentence not in (known.sentence for known in reasons):
         reasons.append(reason)
 
 
-def _error(event: Json) -> Json:
+def error_of(event: Json) -> Json:
+    """What an error event, or the body of a refusal, says is wrong; empty if it says nothing."""
     error = event.get("error")
     return error if isinstance(error, dict) else {}

@@ -42,8 +42,8 @@ class Allowance:
         self._taken = max(0.0, self._taken + amount)
 
     def seconds_until(self, amount: int, now: float) -> float:
-        """How long it takes until *amount* is there; more than a minute holds never is."""
-        lacking = max(0, min(amount, self._limit) - self.left(now))
+        """How long it takes until *amount* is there, which is no more than a minute holds."""
+        lacking = max(0, amount - self.left(now))
         return lacking * 60 / self._limit
 
     def shown(self, now: float) -> RateLimit:
@@ -94,9 +94,11 @@ def _allowance(name: str, limit: int | None) -> Allowance | None:
 
 def _exceeded(allowance: Allowance, amount: int, now: float) -> Refusal:
     shown = allowance.shown(now)
-    seconds = allowance.seconds_until(amount, now)
+    advice = f"Please try again in {allowance.seconds_until(amount, now):.3f}s."
+    if amount > shown.limit:
+        advice = "That is more than a minute holds: ask for less at once."
     return Refusal(
         f"Rate limit reached for {shown.name} per minute: limit {shown.limit}, left "
-        f"{shown.remaining}, requested {amount}. Please try again in {seconds:.3f}s.",
+        f"{shown.remaining}, requested {amount}. {advice}",
         code="rate_limit_exceeded",
     )

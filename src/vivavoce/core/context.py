@@ -1,12 +1,13 @@
 """What a response is given to read: as much of the conversation as fits (usage, sections 4 and 7).
 
 What was left out once stays out, though the client still sees it: a conversation whose beginning
-came and went would be another one each time, and nothing of it could be cached. A response that has
-an input of its own leaves the conversation as it is.
+came and went would be another one each time, and nothing of it could be cached. Only a response as
+the session has it decides that: one with instructions or an input of its own leaves it as it was.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from vivavoce.core.errors import Refusal
@@ -31,11 +32,16 @@ Piece = tuple[int, Tokens]  # what a stretch of the input holds, as a number, an
 
 
 class Reading(Struct, frozen=True):
-    """The items that fit, what all of the input costs, and how much of it was read before."""
+    """The items that fit, what all of the input costs, and how much of it was read before.
+
+    *pieces* and *left_out* are for `Context.remember`.
+    """
 
     items: tuple[Item, ...]
     tokens: Tokens
     cached: Tokens = Tokens()
+    pieces: tuple[Piece, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
 
 class Context:
@@ -52,30 +58,24 @@ class Context:
     def of_conversation(
         self, head: Head, items: Sequence[Item], truncation: Truncation, extra: Sequence[Item] = ()
     ) -> Reading:
-        """What is read of the conversation's *items*, and all of *extra*, which is not part of it."""
-        self._costs = {item.id: self._priced(item) for item in items}
-        remembered = [item for item in items if item.id not in self._left_out]
-        reading = self.of_list(head, (*remembered, *extra), truncation, of_conversation=True)
-        fitting = {item.id for item in reading.items}
-        self._left_out = frozenset(item.id for item in items if item.id not in fitting)
-        return reading
-
-    def of_list(
-        self,
-        head: Head,
-        items: Sequence[Item],
-        truncation: Truncation,
-        *,
-        of_conversation: bool = False,
-    ) -> Reading:
-        """What is read of *items*, behind the instructions and tools in *head*.
+        """What is read of the conversation's *items*, and all of *extra*, which is not part of it.
 
         Refusal if they are too long and nothing may be left out, or not enough.
         """
+        self._costs = {item.id: (item, self._cost(item)) for item in items}
+        remembered = [item for item in items if item.id not in self._left_out]
+        reading = self.of_list(head, (*remembered, *extra), truncation)
+        fitting = {item.id for item in reading.items}
+        left_out = frozenset(item.id for item in items if item.id not in fitting)
+        return msgspec.structs.replace(reading, left_out=left_out)
+
+    def of_list(self, head: Head, items: Sequence[Item], truncation: Truncation) -> Reading:
+        """What is read of *items*, behind the instructions and tools in *head*; or Refusal."""
         if head != self._head[0]:
             self._head = (head, of_head(*head, self._count))
         first = self._head[1]
-        costs = [self._priced(item)[1] for item in items]
+        known: dict[int, Tokens] = {}  # one item may be listed many times
+        costs = [known.get(id(i)) or known.setdefault(id(i), self._cost(i)) for i in items]
         fitting = list(self._fitting(first, items, costs, truncation))
         pieces = (
             (hash(head), first),
@@ -83,17 +83,21 @@ class Context:
         )
         earlier = self._read.values()
         cached = max((_shared(pieces, each) for each in earlier), key=_total, default=Tokens())
-        self._read[of_conversation] = pieces
-        return Reading(
-            tuple(items[at] for at in fitting), _sum(piece[1] for piece in pieces), cached
-        )
+        tokens = _sum(piece[1] for piece in pieces)
+        return Reading(tuple(items[at] for at in fitting), tokens, cached, pieces)
 
-    def _priced(self, item: Item) -> tuple[Item, Tokens]:
-        """An item and what it costs, which is worked out once for each state of it."""
+    def remember(self, reading: Reading, *, of_conversation: bool, for_good: bool) -> None:
+        """It is read indeed; what was left out of it stays out *for_good*, or comes back."""
+        self._read[of_conversation] = reading.pieces
+        if for_good:
+            self._left_out = reading.left_out
+
+    def _cost(self, item: Item) -> Tokens:
+        """What an item costs, which is worked out once for each state of it."""
         known = self._costs.get(item.id)
-        return (
-            known if known is not None and known[0] is item else (item, of_item(item, self._count))
-        )
+        if known is not None and known[0] is item:
+            return known[1]
+        return of_item(item, self._count)
 
     def _fitting(
         self, head: Tokens, items: Sequence[Item], costs: Sequence[Tokens], truncation: Truncation
@@ -103,16 +107,18 @@ class Context:
         total = sum(cost.total for cost in costs)
         most, left = room, room
         if isinstance(truncation, RetentionRatio):
-            most = min(room, truncation.post_instructions or room)
+            asked = truncation.post_instructions
+            most = room if asked is None else min(room, asked)
             left = int(most * truncation.retention_ratio)
         if total <= most:
             return range(len(items))
-        kept = _newest(items)
+        pairs = _pairs(items)
+        kept = set(_together(items, len(items) - 1, pairs)) if items else set()
         dropped: set[int] = set()
         for at in range(len(items)) if truncation != "disabled" else ():
             if total <= left:
                 break
-            for each in () if at in kept or at in dropped else _together(items, at):
+            for each in () if at in kept or at in dropped else _together(items, at, pairs):
                 dropped.add(each)
                 total -= costs[each].total
         if total > room:
@@ -120,20 +126,21 @@ class Context:
         return (at for at in range(len(items)) if at not in dropped)
 
 
-def _newest(items: Sequence[Item]) -> set[int]:
-    """The places of what is answered: the last item, and the call whose output it is."""
-    return set(_together(items, len(items) - 1)) if items else set()
+Pairs = dict[str, list[int]]  # the places of a call and its outputs, by the call's id
 
 
-def _together(items: Sequence[Item], at: int) -> Iterator[int]:
+def _pairs(items: Sequence[Item]) -> Pairs:
+    places: Pairs = {}
+    for at, item in enumerate(items):
+        if isinstance(item, FunctionCall | FunctionCallOutput):
+            places.setdefault(item.call_id, []).append(at)
+    return places
+
+
+def _together(items: Sequence[Item], at: int, pairs: Pairs) -> Sequence[int]:
     """The places of an item and of what makes no sense without it: a call and its output."""
     item = items[at]
-    yield at
-    if isinstance(item, FunctionCall | FunctionCallOutput):
-        for other, each in enumerate(items):
-            same = isinstance(each, FunctionCall | FunctionCallOutput)
-            if other != at and same and each.call_id == item.call_id:  # type: ignore[union-attr]
-                yield other
+    return pairs[item.call_id] if isinstance(item, FunctionCall | FunctionCallOutput) else (at,)
 
 
 def _too_long(tokens: int, limit: int, truncation: Truncation) -> Refusal:

@@ -163,12 +163,17 @@ def cut_speech(part: OutputAudio, samples: int) -> OutputAudio:
     The wire shows no transcript afterwards: the API clears it, since which words were heard is the
     server's knowledge alone.
     """
+    heard = begun(part, samples)
     return msgspec.structs.replace(
         part,
         transcript="",
-        heard=begun(part, samples),
+        heard=heard,
         samples=samples,
-        marks=tuple(mark for mark in part.marks if mark.sample < samples),
+        marks=tuple(
+            Mark(mark.text_start, min(mark.text_end, len(heard)), mark.sample)
+            for mark in part.marks
+            if mark.sample < samples and mark.text_start < len(heard)
+        ),
     )
 
 
@@ -198,7 +203,7 @@ def _phrase_end(text: str, phrase: Mark, until: int, samples: int) -> int:
     letters = length * (samples - phrase.sample) // max(1, until - phrase.sample)
     at = min(phrase.text_start + letters, phrase.text_end)
     # The word that it lies in had begun.
-    while at < phrase.text_end and not text[at].isspace():
+    while at < min(phrase.text_end, len(text)) and not text[at].isspace():
         at += 1
     return at
 

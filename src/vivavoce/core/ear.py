@@ -17,15 +17,31 @@ from vivavoce.core.effects import (
     FinishTranscript,
     JudgeTurn,
     Listen,
+    PeekTranscript,
     Transcribe,
     TranscribeMore,
 )
 from vivavoce.core.errors import Refusal
 from vivavoce.core.input_buffer import TICKS_PER_MS, InputBuffer
+from vivavoce.core.items import InputAudio, Message
 from vivavoce.core.outgoing import Mint
 from vivavoce.core.settings import AudioFormat, AudioInput, ServerVad
-from vivavoce.core.signals import Heard, TranscriptFailed, TranscriptFinished, TurnJudged
-from vivavoce.core.turns import FRAME_MS, Paused, Started, Stopped, TurnDetector
+from vivavoce.core.signals import (
+    Heard,
+    TranscriptFailed,
+    TranscriptFinished,
+    TranscriptPeeked,
+    TurnJudged,
+)
+from vivavoce.core.turns import (
+    FRAME_MS,
+    Paused,
+    Quietened,
+    Resumed,
+    Started,
+    Stopped,
+    TurnDetector,
+)
 
 MAX_UNCOMMITTED_BYTES = 32 * 1024 * 1024
 SMALLEST_COMMIT_MS = 100
@@ -60,13 +76,24 @@ class SpokenAudio(Struct, frozen=True):
     ended: TranscriptEnd | None = None
 
 
+Heeded = Began | JudgeTurn | PeekTranscript | Resumed | SpokenAudio
+
+
 class Ear:
     """What one session hears."""
 
-    def __init__(self, settings: AudioInput, *, transcribes: bool, judges: bool = False) -> None:
+    def __init__(
+        self,
+        settings: AudioInput,
+        *,
+        transcribes: bool,
+        judges: bool = False,
+        hasty: bool = False,
+    ) -> None:
         self._settings = settings
         self._transcribes = transcribes
         self._judges = judges
+        self._hasty = hasty
         self._buffer = InputBuffer(settings.format)
         self._turn: str | None = None  # the item that is being spoken
         self._detector = self._new_detector()
@@ -77,6 +104,8 @@ class Ear:
         self._committed = 0  # the tick up to which all audio was committed or thrown away
         self._ended: TranscriptEnd | None = None  # how the open one ended, if it did already
         self._words: list[str] = []  # of the open one, so far
+        self._peeks = 0  # how often it was asked what had been said so far
+        self._peek: int | None = None  # the newest question, if nothing was said since
         self._asked = 0  # how often a judge was asked whether a turn is over
         self._due: dict[str, int] = {}  # items whose words are due, and their length in ms
 
@@ -122,8 +151,8 @@ class Ear:
             effects.append(self._transcribe(mint("item_"), self._uncommitted_from))
         return effects
 
-    def hear(self, heard: Heard, mint: Mint) -> Iterator[Began | JudgeTurn | SpokenAudio]:
-        """Follow the detector, and tell where turns begin, pause and end."""
+    def hear(self, heard: Heard, mint: Mint) -> Iterator[Heeded]:
+        """Follow the detector, and tell where turns begin, pause, go on and end."""
         for probability in heard.probabilities:
             # Settings may change the stream, or end it, with any turn that ends.
             if self._detector is None or heard.stream != self._stream:
@@ -136,8 +165,15 @@ class Ear:
                     yield self._begin(at_ms, mint("item_"))
                 case Paused(at_ms=at_ms):
                     yield self._question(at_ms)
+                case Quietened() if self._transcribing is not None and self._ended is None:
+                    self._peeks += 1
+                    self._peek = self._peeks
+                    yield PeekTranscript(self._transcribing, self._peek)
+                case Resumed() as resumed:
+                    self._peek = None
+                    yield resumed
                 case Stopped(at_ms=at_ms):
-                    yield self._cut(self._tick(at_ms), mint)
+                    yield self._cut(self._tick(at_ms), mint, peeked=self._peek)
         if self._detector is None or heard.stream != self._stream:
             return
         if self._turn is None:
@@ -152,7 +188,17 @@ class Ear:
         if self._detector is None or answer.number != self._asked:
             return None
         stopped = self._detector.judge(answer.finished)
-        return None if stopped is None else self._cut(self._tick(stopped.at_ms), mint)
+        if stopped is None:
+            return None
+        return self._cut(self._tick(stopped.at_ms), mint, peeked=self._peek)
+
+    def peeked(self, answer: TranscriptPeeked) -> Message | None:
+        """The item that is being spoken, if it ends as it is; None if it has gone on."""
+        if answer.transcript is None or answer.number != self._peek or self._turn is None:
+            return None
+        samples = (self._buffer.end - self._turn_start) // self._buffer.ticks_per_sample
+        part = InputAudio(samples, self.format.rate_hz, answer.transcript.strip())
+        return Message(self._turn, "user", (part,))
 
     def read(self, item_id: str, delta: str) -> JudgeTurn | None:
         """Take words of what is being spoken; in a pause, they are another thing to judge by."""
@@ -224,7 +270,7 @@ class Ear:
         dropped = None
         if settings.turn_detection is None:
             # What is being said stays in the buffer, and its transcription stays open.
-            self._detector, self._turn = None, None
+            self._detector, self._turn, self._peek = None, None, None
         elif self._detector is not None:
             self._detector.follow(settings.turn_detection)
         else:
@@ -261,6 +307,10 @@ class Ear:
     def reserves(self, item_id: str) -> bool:
         """Whether that is the id of an item to come, or of one whose words are on their way."""
         return item_id in self._due or item_id in (self._turn, self._transcribing)
+
+    def forget(self, item_id: str) -> None:
+        """Nobody waits for the words of that recording any more."""
+        self._due.pop(item_id, None)
 
     def settle(self, ended: TranscriptEnd) -> int | None:
         """Note that there are no more words to come; how long the item is, if it was awaited.
@@ -320,8 +370,8 @@ class Ear:
             language=asked.language if asked else None,
         )
 
-    def _cut(self, end: int, mint: Mint) -> SpokenAudio:
-        """Make an item of what lies before *end*."""
+    def _cut(self, end: int, mint: Mint, *, peeked: int | None = None) -> SpokenAudio:
+        """Make an item of what lies before *end*; since it was *peeked* at, nothing was said."""
         end = min(end, self._buffer.end)
         item_id = self._turn or self._transcribing or mint("item_")
         start = self._item_start
@@ -330,12 +380,14 @@ class Ear:
             if self._transcribing is None:
                 effects.append(self._transcribe(item_id, start))
             if self._ended is None:
-                effects.append(FinishTranscript(item_id))
+                effects.append(FinishTranscript(item_id, peeked))
             self._due[item_id] = (end - start) // TICKS_PER_MS
         audio_format = self.format
         pcm = self._buffer.take(start, end)
         ended, self._ended = self._ended, None
         self._turn, self._transcribing, self._committed = None, None, end
+        self._peek = None
+        self._words.clear()
         self._adopt_format()
         return SpokenAudio(
             item_id,
@@ -367,7 +419,7 @@ class Ear:
 
     def _drop(self) -> str | None:
         dropped, self._turn, self._transcribing = self._transcribing, None, None
-        self._ended = None
+        self._ended = self._peek = None
         return dropped
 
     def _restart(self) -> None:
@@ -380,7 +432,12 @@ class Ear:
         detection = self._settings.turn_detection
         if detection is None:
             return None
-        return TurnDetector(detection, judged=self._judges, speaking=self._turn is not None)
+        return TurnDetector(
+            detection,
+            judged=self._judges,
+            hasty=self._hasty,
+            speaking=self._turn is not None,
+        )
 
     def _adopt_format(self) -> None:
         """Take up another format as soon as nothing said in the old one is left to commit."""

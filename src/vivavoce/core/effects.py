@@ -62,10 +62,22 @@ class TranscribeMore(Struct, frozen=True):
     pcm: bytes
 
 
-class FinishTranscript(Struct, frozen=True):
-    """That was all its audio; the transcript is wanted now."""
+class PeekTranscript(Struct, frozen=True):
+    """Say what the transcript of that item would be if this was all its audio; it may go on."""
 
     item_id: str
+    number: int
+
+
+class FinishTranscript(Struct, frozen=True):
+    """That was all its audio; the transcript is wanted now.
+
+    With *peeked*, all that came after the `PeekTranscript` of that number is silence: its answer
+    will do.
+    """
+
+    item_id: str
+    peeked: int | None = None
 
 
 class DropTranscript(Struct, frozen=True):
@@ -87,11 +99,21 @@ class JudgeTurn(Struct, frozen=True):
     language: str | None = None
 
 
+class Recording(Struct, frozen=True):
+    """The audio of one part of an item that is answered: PCM16 at *rate_hz*."""
+
+    item_id: str
+    content_index: int
+    pcm: bytes
+    rate_hz: int
+
+
 class Generate(Struct, frozen=True):
-    """Make a response."""
+    """Make a response. The *recordings* are there where the model hears for itself."""
 
     response_id: str
     request: GenerationRequest
+    recordings: tuple[Recording, ...] = ()
 
 
 class Prepare(Struct, frozen=True):
@@ -136,6 +158,7 @@ Effect = (
     Listen
     | Transcribe
     | TranscribeMore
+    | PeekTranscript
     | FinishTranscript
     | DropTranscript
     | JudgeTurn

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from vivavoce.core import events
 from vivavoce.core.conversation import Conversation, begun, cut_speech
-from vivavoce.core.effects import GenerationRequest
+from vivavoce.core.effects import GenerationRequest, Recording
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent, StatusDetails, Tokens, Usage
 from vivavoce.core.items import (
@@ -115,9 +115,12 @@ class Response:
         self.id = frame.id
         self.frame = frame
         self.conversation = conversation
-        self.awaited: dict[str, tuple[int, int]] = {}  # dictations, and whose words they are
+        self.awaited: dict[str, tuple[list[int], int]] = {}  # dictations, and whose words they are
+        self.prepared: GenerationRequest | None = None  # what was made ready for it, if anything
+        self.recordings: tuple[Recording, ...] = ()  # of its own input
         self.sounded_at: float | None = None  # when its first audio was produced
         self.cut_short = False  # whether there was more to say than it may
+        self._silent = False  # whether it has no words left, though they may not be spoken yet
         self._exhausted = False  # whether it can say nothing more at all
         self._context = list(frame.request.context)
         self._out = out
@@ -197,7 +200,9 @@ class Response:
 
     def await_words(self, due: Mapping[str, tuple[Item, int]]) -> None:
         """Wait for those of the dictations in *due* that write down what is answered here."""
-        places = {id(item): at for at, item in enumerate(self._context)}
+        places: dict[int, list[int]] = {}
+        for at, item in enumerate(self._context):
+            places.setdefault(id(item), []).append(at)
         for dictation, (item, content_index) in due.items():
             if id(item) in places:
                 self.awaited[dictation] = places[id(item)], content_index
@@ -205,16 +210,29 @@ class Response:
     def learn(self, dictation: str, words: str) -> bool:
         """Take the words of a dictation; whether they were waited for."""
         place = self.awaited.pop(dictation, None)
-        if place is not None:
-            at, content_index = place
+        places, content_index = place or ((), 0)
+        for at in places:
             message = self._context[at]
             assert isinstance(message, Message), "speech lies in messages alone"
             self._context[at] = written(message, content_index, words)
         return place is not None
 
+    def count_cached(self, tokens: int) -> None:
+        """The model itself says how much of what it read it had read before."""
+        read = self._reading.input
+        text = min(tokens, read.text)
+        cached = Tokens(text, min(tokens - text, read.audio))
+        self._reading = msgspec.structs.replace(self._reading, cached=cached)
+
     def write(self, delta: str) -> Iterator[ServerEvent]:
         """Take words of the message."""
-        delta = self._affordable(delta, self._words_room())
+        room = self._words_room()
+        if self._silent or (room == 0 and self._message is None):
+            # Sound without a word to it is worth nothing.
+            self.cut_short = True
+            self._exhausted = self._exhausted or self._message is None
+            return
+        delta = self._affordable(delta, room)
         if not delta:
             return
         message = yield from self._open_message()
@@ -324,7 +342,7 @@ class Response:
             return text
         affordable = shortened(text, room, self._count)
         if affordable != text:
-            self.cut_short = True
+            self.cut_short = self._silent = True
             self._exhausted = self._exhausted or not self._speaks
         return affordable
 
@@ -334,8 +352,8 @@ class Response:
         if room is None or message is None:
             return pcm
         per_token = ASSISTANT_AUDIO_MS * self.frame.format.rate_hz // 1000
-        begun = per_token - message.samples % per_token - 1  # of a token that is not full yet
-        audible = pcm[: 2 * (room * per_token + begun)]
+        unfilled = per_token - message.samples % per_token - 1  # of a token that is begun
+        audible = pcm[: 2 * (room * per_token + unfilled)]
         if len(audible) < len(pcm):
             self.cut_short = self._exhausted = True
         return audible

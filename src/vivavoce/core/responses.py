@@ -1,5 +1,6 @@
 """The responses under way, what they wait for, and what of them the listener has heard."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from vivavoce.core.conversation import Conversation
 from vivavoce.core.effects import GenerationRequest
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import StatusDetails, Tokens, Usage
-from vivavoce.core.items import FunctionCall, Item
+from vivavoce.core.items import FunctionCall, InputAudio, Item, Message
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.playback import Playback, Playing
 from vivavoce.core.response import Frame, Response
@@ -23,6 +24,7 @@ Produced = (
     signals.TextProduced
     | signals.AudioProduced
     | signals.CallProduced
+    | signals.UsageCounted
     | signals.GenerationFinished
     | signals.GenerationFailed
 )
@@ -33,7 +35,8 @@ class Rules(Struct, frozen=True):
 
     *reads*: the recipe answers words, so speech is transcribed whether the client wants to see it
     or not. *logprobs*: it can tell how sure it is of each word. *judges*: it can tell whether a
-    turn sounds finished. *plays*: the server plays the audio and knows how much was heard.
+    turn sounds finished. *speculates*: its engines are so quick and idle that an answer is prepared
+    before it is known whether the user has finished. *plays*: the server plays the audio and knows how much was heard.
     *voices*: those that there are; empty means any. *strict*: what the hosted service refuses is
     refused. *announces_conversation*: the client is told of its conversation at the beginning.
     """
@@ -45,15 +48,24 @@ class Rules(Struct, frozen=True):
     reads: bool = True
     logprobs: bool = False
     judges: bool = False
+    speculates: bool = False
     plays: bool = False
     voices: tuple[str, ...] = ()
     quota: Quota = Quota()
 
 
 MAX_RUNNING = 64  # responses of one session at once
+MAX_LISTED = 1000  # items in the input of a response
 OVER_BUDGET = StatusDetails(reason="max_output_tokens")
 # What a response waits for: the item, and the part of it, that each dictation writes down.
 Due = dict[str, tuple[Item, int]]
+
+
+class Prepared(Struct, frozen=True):
+    """An answer that is being made ready, and what it is made of."""
+
+    response_id: str
+    request: GenerationRequest
 
 
 class Responses:
@@ -69,6 +81,7 @@ class Responses:
         self._out = out
         self._count = count
         self._running: dict[str, Response] = {}
+        self._prepared: Prepared | None = None
         self._playback = Playback()
         self._context = Context(rules.quota.input_tokens, count)
         self._allowances = Allowances(rules.quota)
@@ -82,8 +95,11 @@ class Responses:
     @property
     def heard_voice(self) -> str | CustomVoice | None:
         """The voice of the assistant's speech in the conversation, if there is any."""
-        there = (each for each in reversed(self._voices) if self._conversation.find(each))
-        return next((self._voices[each] for each in there), None)
+        return next(reversed(self._voices.values()), None)
+
+    def forget(self, item_id: str) -> None:
+        """That item is no longer in the conversation."""
+        self._voices.pop(item_id, None)
 
     def is_output(self, item_id: str) -> bool:
         """Whether that item belongs to what the running response has made."""
@@ -114,6 +130,13 @@ class Responses:
                 f"{MAX_RUNNING} responses are in progress. Wait until one of them is finished.",
                 code="rate_limit_exceeded",
             )
+        if len(command.input or ()) > MAX_LISTED:
+            raise Refusal(
+                f"Invalid 'response.input': array too long. Expected at most {MAX_LISTED} items, "
+                f"but got {len(command.input or ())} instead.",
+                code="array_above_max_length",
+                param="response.input",
+            )
         for index, each in enumerate(command.input or ()):
             reference = isinstance(each, commands.ItemReference)
             if reference and self._conversation.find(each.id) is None:
@@ -126,11 +149,41 @@ class Responses:
         """Whether the running response stands in the way of that one."""
         return command.conversation == "auto" and self.active is not None
 
-    def begin(self, command: commands.CreateResponse, settings: SessionSettings, due: Due) -> None:
+    def prepare(self, said: Message, settings: SessionSettings) -> None:
+        """Have the answer to what is being said made ready, should that be all of it.
+
+        Nothing of it is told, counted or kept before `begin` takes it up.
+        """
+        self.discard()
+        command = commands.CreateResponse()
+        request = _request(command, settings, self._voice(command, settings))
+        try:
+            reading = self._context.of_conversation(
+                _head(request), (*self._finished_items, said), settings.truncation
+            )
+        except Refusal:
+            return  # it will be refused for good when it is asked for
+        request = msgspec.structs.replace(request, context=reading.items)
+        self._prepared = Prepared(self._out.mint("resp_"), _gist(request))
+        self._out.do(effects.Prepare(self._prepared.response_id, request))
+
+    def discard(self) -> None:
+        """What was made ready is not wanted."""
+        if self._prepared is not None:
+            self._out.do(effects.Discard(self._prepared.response_id))
+            self._prepared = None
+
+    def begin(
+        self,
+        command: commands.CreateResponse,
+        settings: SessionSettings,
+        due: Due,
+        recordings: tuple[effects.Recording, ...] = (),
+    ) -> Response | None:
         """Create a response; it is made once the words in *due* of what it answers are known.
 
         One that cannot be made, since there is too much to read or too little allowance left, is
-        created all the same, and has failed.
+        created all the same, and has failed: it is returned.
         """
         voice = self._voice(command, settings)
         request = _request(command, settings, voice)
@@ -140,26 +193,35 @@ class Responses:
             reading, refusal = Reading((), Tokens()), too_long
         request = msgspec.structs.replace(request, context=reading.items)
         audio_format = kept(command.format, settings.output.format)
+        prepared, self._prepared = self._prepared, None
+        response_id = prepared.response_id if prepared else self._out.mint("resp_")
         response = Response(
-            Frame(self._out.mint("resp_"), request, audio_format, voice, command.metadata),
+            Frame(response_id, request, audio_format, voice, command.metadata),
             self._conversation if command.conversation == "auto" else None,
             self._out,
             self._count,
             Usage(input=reading.tokens, cached=reading.cached),
         )
+        response.prepared = prepared.request if prepared else None
+        response.recordings = recordings
         self.begun = True
         self._running[response.id] = response
         refusal = refusal or self._reserve(response, reading)
+        if refusal is None:
+            writes = response.conversation is not None
+            self._context.remember(
+                reading, of_conversation=writes, for_good=writes and _as_the_session_has_it(command)
+            )
         self._out.say(response.begin())
         self._tell_limits(begins=True)
         if refusal is not None:
             details = StatusDetails(error_code=refusal.code, error_message=refusal.message)
-            self._end(response, "failed", details)
-            return
+            return self._end(response, "failed", details)
         if self._rules.reads:
             response.await_words(due)
         if not response.awaited:
             self._generate(response)
+        return None
 
     def _voice(
         self, command: commands.CreateResponse, settings: SessionSettings
@@ -196,10 +258,15 @@ class Responses:
         head = _head(request)
         extra = tuple(map(self.named, command.extra))
         if command.input is None:
-            items = tuple(i for i in self._conversation.items if i.status != "in_progress")
-            return self._context.of_conversation(head, items, settings.truncation, extra)
+            return self._context.of_conversation(
+                head, self._finished_items, settings.truncation, extra
+            )
         listed = tuple(item for item in map(self._resolve, command.input) if item)
         return self._context.of_list(head, (*listed, *extra), settings.truncation)
+
+    @property
+    def _finished_items(self) -> tuple[Item, ...]:
+        return tuple(item for item in self._conversation.items if item.status != "in_progress")
 
     def _resolve(self, each: Item | commands.ItemReference) -> Item | None:
         if isinstance(each, commands.ItemReference):
@@ -211,8 +278,25 @@ class Responses:
         return named(item, self._out.mint)
 
     def _generate(self, response: Response) -> None:
-        """Have it made, from the words as they are known by now."""
-        self._out.do(effects.Generate(response.id, response.request))
+        """Have it made, from the words as they are known by now; or told, if it was made ready."""
+        prepared, response.prepared = response.prepared, None
+        if prepared is not None:
+            if prepared == _gist(response.request):
+                self._out.do(effects.Release(response.id))
+                return
+            self._out.do(effects.Discard(response.id))
+        recordings = response.recordings
+        if not self._rules.reads:
+            recordings += tuple(self._recordings(response))
+        self._out.do(effects.Generate(response.id, response.request, recordings))
+
+    def _recordings(self, response: Response) -> Iterator[effects.Recording]:
+        """What there is to hear of the conversation that is answered."""
+        listed = {each.item_id for each in response.recordings}
+        for item in response.request.context:
+            if item.id not in listed:
+                for index, pcm, audio_format in self._conversation.recordings.of(item.id):
+                    yield effects.Recording(item.id, index, pcm, audio_format.rate_hz)
 
     def learn(self, dictation: str, words: str) -> None:
         """The words of that dictation are known: go on with what waited for them."""
@@ -246,6 +330,8 @@ class Responses:
                 self._out.say(
                     response.call(signal.index, signal.name, signal.arguments, signal.final)
                 )
+            case signals.UsageCounted(cached_tokens=cached_tokens):
+                response.count_cached(cached_tokens)
             case signals.GenerationFinished() if not response.cut_short:
                 return self._end(response, "completed")
             case signals.GenerationFinished():
@@ -293,6 +379,8 @@ class Responses:
         details: StatusDetails | None = None,
     ) -> Response:
         del self._running[response.id]
+        if response.prepared is not None:
+            self._out.do(effects.Discard(response.id))
         self._playback.conclude(response.id)
         self._out.say(response.end(status, details))
         self._allowances.settle(response.id, response.usage(status).total, self._out.now)
@@ -350,9 +438,30 @@ def _request(
     )
 
 
+def _as_the_session_has_it(command: commands.CreateResponse) -> bool:
+    """Whether a response reads nothing of its own."""
+    own = (command.input, command.extra or None)
+    return own == (None, None) and command.instructions is UNSET and command.tools is UNSET
+
+
 def _head(request: GenerationRequest) -> Head:
     """What stands before the items."""
     tools = (
         f"{each.name} {each.description or ''} {each.parameters or ''}" for each in request.tools
     )
     return request.instructions, " ".join(tools)
+
+
+def _gist(request: GenerationRequest) -> GenerationRequest:
+    """A request without what makes no difference to who reads it: how long speech was."""
+    return msgspec.structs.replace(request, context=tuple(map(_without_length, request.context)))
+
+
+def _without_length(item: Item) -> Item:
+    if not isinstance(item, Message):
+        return item
+    content = tuple(
+        InputAudio(0, part.rate_hz, part.transcript) if isinstance(part, InputAudio) else part
+        for part in item.content
+    )
+    return msgspec.structs.replace(item, content=content)

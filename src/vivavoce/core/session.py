@@ -10,7 +10,6 @@ that reads needs the words first, so the response's `Generate` waits for `Transc
 the engines make of it comes back as signals and goes through `Response` to the client.
 """
 
-from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -19,6 +18,7 @@ from msgspec import UNSET
 from vivavoce.core import commands, effects, events, signals
 from vivavoce.core.captions import Captions, Followed
 from vivavoce.core.conversation import Conversation, duplicate
+from vivavoce.core.dictations import Dictation, Dictations, Place
 from vivavoce.core.ear import Began, Ear, SpokenAudio, TranscriptEnd
 from vivavoce.core.effects import Origin, Output
 from vivavoce.core.errors import Refusal
@@ -30,6 +30,7 @@ from vivavoce.core.items import (
     Message,
     OutputAudio,
     measured,
+    text_of,
     unwritten,
     written,
 )
@@ -37,12 +38,14 @@ from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.response import Response
 from vivavoce.core.responses import Due, Responses, Rules, named
 from vivavoce.core.settings import AudioFormat, CustomVoice, SessionSettings, merge
-from vivavoce.core.silence import Silence
+from vivavoce.core.silence import Silence, idle_timeout_ms
+from vivavoce.core.turns import Resumed
 from vivavoce.core.usage import CountTokens, estimate
 
 Input = commands.AnyCommand | Refusal | signals.Signal
 
-MAX_DICTATIONS = 256  # recordings whose words are due
+MAX_APPENDED = 100  # items that a response brings along
+NOWHERE = ""  # the place of words that belong to no item of the conversation
 MAX_WAITING = 8  # responses that wait for the one before them
 
 
@@ -61,11 +64,13 @@ class Session:
         self._expires: float | None = None
         self._expires_at = 0
         self._silence = Silence()
-        self._dictated: dict[str, tuple[str, int]] = {}  # what a dictation writes down, if several
+        self._dictations = Dictations()
         self._waiting: list[tuple[commands.CreateResponse, Origin | None]] = []
         self._conversation = Conversation(mint("conv_"))
         self._responses = Responses(self._conversation, rules, self._out, count)
-        self._ear = Ear(settings.input, transcribes=rules.reads, judges=rules.judges)
+        self._ear = Ear(
+            settings.input, transcribes=rules.reads, judges=rules.judges, hasty=rules.speculates
+        )
         self._captions = Captions(self._out, count)
 
     # The machine's three levers.
@@ -88,6 +93,8 @@ class Session:
 
     def _go_on(self) -> None:
         """Take what waited for the response before it to end."""
+        if self._ear.speaking:
+            return  # nobody talks over the user
         while self._waiting and self._responses.active is None:
             self._attempt(*self._waiting.pop(0))
 
@@ -132,6 +139,7 @@ class Session:
                 self._commit_by_hand()
             case commands.ClearAudio():
                 self._drop_transcript(self._ear.clear())
+                self._responses.discard()
                 self._out.tell(events.AudioCleared(event_id=self._out.event_id()))
             case commands.ClearOutput():
                 self._clear_output()
@@ -161,6 +169,9 @@ class Session:
                     self._tell_error(Refusal(message, kind="server_error", code=None))
             case signals.TranscriptGrew(item_id=item_id, delta=delta):
                 self._caption(item_id, delta)
+            case signals.TranscriptPeeked():
+                if (said := self._ear.peeked(signal)) is not None:
+                    self._prepare_answer(said)
             case signals.TurnJudged():
                 if (spoken := self._ear.judged(signal, self._out.mint)) is not None:
                     self._end_turn(spoken)
@@ -199,10 +210,11 @@ class Session:
                 "log probabilities; leave 'include' away.",
                 param="session.include",
             )
-        if command.update.output.voice is not UNSET:
+        if settings.output.voice != self.settings.output.voice:
             self._check_voice(settings.output.voice, "session.audio.output.voice")
         self.settings = settings
         self._drop_transcript(self._ear.follow(settings.input))
+        self._responses.discard()
         if self._idle_ms is None:
             self._silence.end()
         self._out.tell(events.SessionUpdated(event_id=self._out.event_id(), session=self._view()))
@@ -240,6 +252,7 @@ class Session:
         minutes = self.rules.max_seconds / 60
         text = f"Your session hit the maximum duration of {minutes:g} minutes."
         self._tell_error(Refusal(text, code="session_expired"))
+        self._responses.discard()
         self._out.do(effects.HangUp(1001, text))
         self._over = True
 
@@ -260,8 +273,10 @@ class Session:
             match boundary:
                 case Began():
                     self._begin_turn(boundary)
-                case effects.JudgeTurn():
+                case effects.JudgeTurn() | effects.PeekTranscript():
                     self._out.do(boundary)
+                case Resumed():
+                    self._responses.discard()
                 case SpokenAudio():
                     self._end_turn(boundary)
         if self._silence.overdue:
@@ -293,13 +308,25 @@ class Session:
 
     def _answer_turn(self) -> None:
         """Respond to the turn that was committed, if that is wanted and nothing runs already."""
+        if self._answers_turns:
+            self._respond(commands.CreateResponse())
+        self._responses.discard()
+
+    @property
+    def _answers_turns(self) -> bool:
         detection = self.settings.input.turn_detection
         wanted = detection is not None and detection.create_response
-        if wanted and self.settings.type == "realtime" and self._responses.active is None:
-            self._respond(commands.CreateResponse())
+        return wanted and self.settings.type == "realtime" and self._responses.active is None
+
+    def _prepare_answer(self, said: Message) -> None:
+        """Somebody may have finished: have the answer ready in case that is so."""
+        if self._answers_turns and text_of(said) and not self._ear.due:
+            self._responses.prepare(said, self.settings)
 
     def _commit_by_hand(self) -> None:
         spoken = self._ear.commit(self._out.mint)
+        self._silence.end()
+        self._responses.discard()
         self._commit(spoken)
         self._show_words(spoken)
 
@@ -331,7 +358,7 @@ class Session:
     def _interrupt(self) -> None:
         """The user speaks: stop what is being said to them."""
         if self._responses.active is not None:
-            self._responses.stop(self._responses.active, "turn_detected")
+            self._let_go(self._responses.stop(self._responses.active, "turn_detected"))
         self._silence_playback()
 
     def _silence_playback(self) -> None:
@@ -389,7 +416,8 @@ class Session:
         length_ms = self._ear.settle(ended)
         if length_ms is None:
             return
-        place = self._dictated.pop(ended.item_id, (ended.item_id, 0))
+        place = self._dictations.place(ended.item_id)
+        self._out.do(*self._dictations.end(ended.item_id))
         if isinstance(ended, signals.TranscriptFailed):
             self._captions.fail(ended)
             for response in self._responses.give_up(ended):
@@ -422,44 +450,30 @@ class Session:
         self._check_item(item, command)
         self._add_item(item, command)
 
-    def _check_item(
-        self, item: Item, command: commands.CreateItem, beside: Sequence[Item] = ()
-    ) -> None:
-        """Refuse an item that cannot join the conversation, with those *beside* it in it."""
-        if self._ear.reserves(item.id) or item.id in (other.id for other in beside):
+    def _check_item(self, item: Item, command: commands.CreateItem) -> None:
+        """Refuse an item that cannot join the conversation."""
+        if self._ear.reserves(item.id):
             raise duplicate(item.id)
         self._conversation.check_place(item.id, command.previous_item_id)
         self._conversation.check_room(item)
-        if isinstance(item, FunctionCallOutput):
-            made = (other for other in beside if isinstance(other, FunctionCall))
-            called = any(other.call_id == item.call_id for other in made)
-            if not called and not self._conversation.has_call(item.call_id):
-                raise Refusal(
-                    f"Tool call ID '{item.call_id}' not found in conversation.",
-                    code="invalid_tool_call_id",
-                )
-        if command.audio and len(self._ear.due) + len(command.audio) > MAX_DICTATIONS:
-            raise Refusal(
-                f"More than {MAX_DICTATIONS} recordings wait to be transcribed. Please try again "
-                "when some of them are.",
-                code="rate_limit_exceeded",
-            )
+        if isinstance(item, FunctionCallOutput) and not self._conversation.has_call(item.call_id):
+            raise _no_such_call(item.call_id)
+        self._dictations.check(each.audio for each in command.audio)
 
     def _add_item(self, item: Item, command: commands.CreateItem) -> None:
         audio = {each.content_index: _whole_samples(each.audio) for each in command.audio}
         audio_format = self.settings.input.format
         item = measured(item, audio, audio_format.rate_hz)
-        keys = self._dictations(item, audio)
+        keys = self._keys(item, audio)
         self._join(item, command.previous_item_id)
         for index, pcm in audio.items():
             self._conversation.recordings.grow(item.id, index, pcm, audio_format)
         for key, index in keys.items():
-            self._dictated[key] = (item.id, index)
-            self._out.do(*self._ear.dictate(key, audio[index], audio_format.rate_hz))
+            self._dictate(key, (item.id, index), audio[index], audio_format.rate_hz)
             if self._reads_along:
                 self._follow(key, item.id, index)
 
-    def _dictations(self, item: Item, audio: dict[int, bytes]) -> dict[str, int]:
+    def _keys(self, item: Item, audio: dict[int, bytes]) -> dict[str, int]:
         """The parts of an item to write down, by the id of the dictation: the item's for the first.
 
         Audio that came with its words is not written down again.
@@ -468,6 +482,10 @@ class Session:
             return {}
         parts = [index for index in unwritten(item) if index in audio]
         return {self._out.mint("item_") if nth else item.id: at for nth, at in enumerate(parts)}
+
+    def _dictate(self, key: str, place: Place, pcm: bytes, rate_hz: int) -> None:
+        orders = tuple(self._ear.dictate(key, pcm, rate_hz))
+        self._out.do(*self._dictations.add(Dictation(key, place, orders, len(pcm))))
 
     def _retrieve(self, item_id: str, origin: Origin | None) -> None:
         item = self._responses.item(item_id)
@@ -493,7 +511,7 @@ class Session:
                 command.item_id, command.content_index, command.audio_end_ms
             )
         if self._idle_ms is not None:
-            self._silence.cut_short(self._idle_ms, self._out.now)
+            self._silence.cut_short(command.item_id, self._idle_ms, self._out.now)
         self._out.tell(
             events.ItemTruncated(
                 event_id=self._out.event_id(),
@@ -511,6 +529,7 @@ class Session:
                 param="item_id",
             )
         self._conversation.delete(item_id)
+        self._responses.forget(item_id)
         self._out.tell(events.ItemDeleted(event_id=self._out.event_id(), item_id=item_id))
 
     # Responses.
@@ -524,19 +543,47 @@ class Session:
         self._responses.check(command)
         if command.voice is not UNSET:
             self._check_voice(command.voice, "response.audio.output.voice")
-        appended: list[Item] = []
-        for each in command.append:
-            appended.append(named(each.item, self._out.mint))
-            self._check_item(appended[-1], each, appended[:-1])
+        appended = self._appended(command)
+        self._dictations.check(each.audio for each in command.audio)
         if command.cancel_previous and self._responses.active is not None:
-            self._responses.stop(self._responses.active, "client_cancelled")
+            self._await_silence(self._responses.stop(self._responses.active, "client_cancelled"))
         if command.commit and self._ear.has_said:
             self._commit_by_hand()
         for item, each in zip(appended, command.append, strict=True):
             self._add_item(item, each)
+        self._responses.discard()
         self._respond(command)
 
+    def _appended(self, command: commands.CreateResponse) -> list[Item]:
+        """The items that a response brings along; Refusal if one of them cannot be added."""
+        if len(command.append) > MAX_APPENDED:
+            raise Refusal(
+                f"Invalid 'response.append_input_items': array too long. Expected at most "
+                f"{MAX_APPENDED} items, but got {len(command.append)} instead.",
+                code="array_above_max_length",
+                param="response.append_input_items",
+            )
+        items: dict[str, Item] = {}
+        calls: set[str] = set()
+        for each in command.append:
+            item = named(each.item, self._out.mint)
+            if item.id in items:
+                raise duplicate(item.id)
+            if not isinstance(item, FunctionCallOutput) or item.call_id not in calls:
+                self._check_item(item, each)
+            if isinstance(item, FunctionCall):
+                calls.add(item.call_id)
+            items[item.id] = item
+        self._dictations.check(part.audio for each in command.append for part in each.audio)
+        return list(items.values())
+
     def _wait(self, command: commands.CreateResponse, origin: Origin | None) -> None:
+        if command.audio or any(each.audio for each in command.append):
+            raise Refusal(
+                "A response that waits for the one before it cannot bring audio along: create the "
+                "items first.",
+                param="response.cancel_previous",
+            )
         if len(self._waiting) >= MAX_WAITING:
             raise Refusal(
                 f"{MAX_WAITING} responses wait for the one before them already.",
@@ -555,44 +602,60 @@ class Session:
         due = {
             key: (item, index)
             for key in self._ear.due
-            for item_id, index in (self._dictated.get(key, (key, 0)),)
+            for item_id, index in (self._dictations.place(key),)
             if (item := self._conversation.find(item_id)) is not None
         }
-        command, dictated = self._dictate_listed(command)
-        self._responses.begin(command, self.settings, due | dictated)
+        command, dictated, recordings = self._dictate_listed(command)
+        ended = self._responses.begin(command, self.settings, due | dictated, recordings)
+        self._await_silence(ended)
 
     def _dictate_listed(
         self, command: commands.CreateResponse
-    ) -> tuple[commands.CreateResponse, Due]:
-        """Have the audio written down that came inside the response's own input."""
+    ) -> tuple[commands.CreateResponse, Due, tuple[effects.Recording, ...]]:
+        """Have the audio written down that came inside the response's own input, or keep it."""
         rate_hz = self.settings.input.format.rate_hz
         audio: dict[int, dict[int, bytes]] = {}
         for each in command.audio:
             audio.setdefault(each.index, {})[each.content_index] = _whole_samples(each.audio)
         listed = list(command.input or ())
         due: Due = {}
+        recordings: list[effects.Recording] = []
         for at, parts in audio.items():
             item = listed[at]
             if isinstance(item, commands.ItemReference):
                 continue
             listed[at] = item = measured(named(item, self._out.mint), parts, rate_hz)
-            for index in unwritten(item) if self.rules.reads else ():
+            if not self.rules.reads:
+                recordings += (
+                    effects.Recording(item.id, index, pcm, rate_hz) for index, pcm in parts.items()
+                )
+                continue
+            for index in unwritten(item):
                 if index in parts:
                     key = self._out.mint("item_")
                     due[key] = (item, index)
-                    self._out.do(*self._ear.dictate(key, parts[index], rate_hz))
-        if not audio:
-            return command, due
-        return msgspec.structs.replace(command, input=tuple(listed), audio=()), due
+                    self._dictate(key, (NOWHERE, index), parts[index], rate_hz)
+        if audio:
+            command = msgspec.structs.replace(command, input=tuple(listed), audio=())
+        return command, due, tuple(recordings)
+
+    def _let_go(self, ended: Response) -> None:
+        """Nobody else waits for the words of what a response listed for itself."""
+        for dictation in ended.awaited:
+            if self._dictations.place(dictation)[0] == NOWHERE:
+                self._ear.forget(dictation)
+                self._out.do(*self._dictations.drop(dictation))
 
     # Silence.
 
     @property
     def _idle_ms(self) -> int | None:
-        return self._silence.timeout_ms(self.settings.input.turn_detection)
+        return idle_timeout_ms(self.settings.input.turn_detection)
 
     def _await_silence(self, ended: Response | None) -> None:
         """After a response, give the user until the timeout behind its last word to speak."""
+        if ended is not None:
+            self._let_go(ended)
         if ended is None or ended.conversation is None or self._idle_ms is None:
             return
         if not self._ear.speaking:
@@ -621,6 +684,12 @@ class Session:
         self._commit(spoken)
         self._answer_turn()
         self._show_words(spoken)
+
+
+def _no_such_call(call_id: str) -> Refusal:
+    return Refusal(
+        f"Tool call ID '{call_id}' not found in conversation.", code="invalid_tool_call_id"
+    )
 
 
 def _whole_samples(pcm: bytes) -> bytes:

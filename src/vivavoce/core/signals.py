@@ -47,6 +47,14 @@ class TranscriptFailed(Struct, frozen=True):
     message: str
 
 
+class TranscriptPeeked(Struct, frozen=True):
+    """The answer to the `PeekTranscript` of that number; None if there is none to be had."""
+
+    item_id: str
+    number: int
+    transcript: str | None
+
+
 class TurnJudged(Struct, frozen=True):
     """The answer to the `JudgeTurn` of that number: 0, more is to come, to 1, finished.
 
@@ -85,6 +93,15 @@ class CallProduced(Struct, frozen=True):
     final: bool = False
 
 
+class UsageCounted(Struct, frozen=True):
+    """What the model itself counted for a response."""
+
+    response_id: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+
+
 class GenerationFinished(Struct, frozen=True):
     """Everything of a response was produced."""
 
@@ -114,10 +131,12 @@ Signal = (
     | TranscriptGrew
     | TranscriptFinished
     | TranscriptFailed
+    | TranscriptPeeked
     | TurnJudged
     | TextProduced
     | AudioProduced
     | CallProduced
+    | UsageCounted
     | GenerationFinished
     | GenerationFailed
     | Played

@@ -23,6 +23,7 @@ FRAME_MS = 32
 CONFIRMING_FRAMES = 2
 FADING_MARGIN = 0.15
 PAUSE_MS = 160  # shorter silence lies within words
+QUIET_MS = 96  # mostly too, but guessing wrong costs a little work and nothing else
 # Without a judge of turns, eagerness is patience: how long silence lasts before it is an end.
 PATIENCE_MS: dict[Eagerness, int] = {"high": 320, "medium": 640, "auto": 640, "low": 1200}
 # With one: how long the longest silence may last (protocol reference, objects section 4).
@@ -41,22 +42,43 @@ class Paused(Struct, frozen=True):
     at_ms: int
 
 
+class Quietened(Struct, frozen=True):
+    """The voice has just gone away at *at_ms*: what would be answered may be prepared."""
+
+    at_ms: int
+
+
+class Resumed(Struct, frozen=True):
+    """The voice is back before the turn was over."""
+
+
 class Stopped(Struct, frozen=True):
     """The silence was long enough at *at_ms*, counted from where detection began."""
 
     at_ms: int
 
 
+Boundary = Started | Paused | Quietened | Resumed | Stopped
+
+
 class TurnDetector:
     """Follows one stream of frames, which may begin while someone is *speaking*.
 
-    With *judged*, somebody answers each `Paused` by `judge`.
+    With *judged*, somebody answers each `Paused` by `judge`; with *hasty*, what is said is told when
+    it goes quiet and when it goes on.
     """
 
     def __init__(
-        self, settings: TurnDetection, *, judged: bool = False, speaking: bool = False
+        self,
+        settings: TurnDetection,
+        *,
+        judged: bool = False,
+        hasty: bool = False,
+        speaking: bool = False,
     ) -> None:
         self._judged = judged
+        self._hasty = hasty
+        self._quiet = False
         self._frames = 0
         self._voiced_frames = 0
         self._voice_ended_ms = 0
@@ -87,8 +109,8 @@ class TurnDetector:
         """Whether a pause goes on that a judge was asked about."""
         return self._pausing
 
-    def hear(self, probability: float) -> Started | Paused | Stopped | None:
-        """Judge the next frame and say whether a turn began, paused or ended with it."""
+    def hear(self, probability: float) -> Boundary | None:
+        """Judge the next frame and say whether a turn began, paused, went on or ended with it."""
         self._frames += 1
         if self.speaking:
             return self._await_silence(probability)
@@ -117,14 +139,17 @@ class TurnDetector:
     def cut(self) -> None:
         """End the turn here; what is said next begins another."""
         self.speaking = False
-        self._pausing = False
+        self._pausing = self._quiet = False
         self._voiced_frames = 0
 
-    def _await_silence(self, probability: float) -> Paused | Stopped | None:
+    def _await_silence(self, probability: float) -> Boundary | None:
         if probability >= self._fading:
             self._voice_ended_ms = self.heard_ms
-            self._pausing = False
-            return None
+            was_quiet, self._quiet, self._pausing = self._quiet, False, False
+            return Resumed() if was_quiet else None
+        if self._hasty and not self._quiet and QUIET_MS <= self._silent_ms < self._silence_ms:
+            self._quiet = True
+            return Quietened(self.heard_ms)
         if self._eagerness is None or self._pausing:
             return self._stopped()
         if self._silent_ms < PAUSE_MS:

@@ -6,7 +6,7 @@ framing of messages costs what it was seen to cost at the hosted service.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from vivavoce.core.events import Tokens
 from vivavoce.core.items import (
@@ -23,6 +23,7 @@ from vivavoce.core.items import (
 CountTokens = Callable[[str], int]
 
 WORD = re.compile(r"\s*\S+")
+LONGEST_WORD = 40
 PER_ITEM = 2
 PER_AUDIO_ITEM = 6
 PER_CALL_OUTPUT = 8
@@ -69,10 +70,15 @@ def of_head(instructions: str, tools: str, count: CountTokens) -> Tokens:
 
 
 def shortened(text: str, tokens: int, count: CountTokens) -> str:
-    """The longest beginning of *text*, in whole words, that is no more than so many tokens."""
+    """The longest beginning of *text*, in whole words, that is no more than so many tokens.
+
+    A text without blanks may be cut anywhere.
+    """
     if tokens >= len(text) or count(text) <= tokens:
         return text
-    ends = [0, *(word.end() for word in WORD.finditer(text))]
+    ends: Sequence[int] = [0, *(word.end() for word in WORD.finditer(text))]
+    if len(ends) == 2 and len(text) > LONGEST_WORD:
+        ends = range(len(text) + 1)
     return text[: ends[bisect_right(ends, tokens, key=lambda end: count(text[:end])) - 1]]
 
 
@@ -88,7 +94,10 @@ class Meter:
     def push(self, text: str) -> None:
         """There is more of it."""
         self._newest += text
-        if len(self._newest) > STRETCH_CHARACTERS and (end := self._newest.rfind(" ")) > 0:
+        if len(self._newest) > STRETCH_CHARACTERS:
+            end = self._newest.rfind(" ")
+            if end <= 0:  # not every language has blanks
+                end = len(self._newest)
             self._counted += self._count(self._newest[:end])
             self._newest = self._newest[end:]
         self._of_newest = self._count(self._newest)

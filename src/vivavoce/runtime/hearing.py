@@ -24,6 +24,7 @@ from vivavoce.core.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptGrew,
+    TranscriptPeeked,
     TurnJudged,
 )
 from vivavoce.engines.api import (
@@ -54,7 +55,7 @@ class Stream:
     def __init__(self, rate_hz: int) -> None:
         self.scope = anyio.CancelScope()
         self.overrun = False
-        self._rate_hz = rate_hz
+        self.rate_hz = rate_hz
         self._box: Mailbox[bytes] = Mailbox(BOX_ITEMS, BOX_BYTES)
         self._resampler = Resampler(rate_hz, HEARING_RATE_HZ, prompt=True)
 
@@ -85,10 +86,10 @@ class Stream:
 
     async def audio(self) -> AsyncIterator[Pcm]:
         """The audio at 16 kHz, as it comes."""
-        size = self._rate_hz * 2 * PIECE_SECONDS
+        size = self.rate_hz * 2 * PIECE_SECONDS
         async for pcm in self._box:
             for start in range(0, len(pcm), size):
-                piece = Pcm(pcm[start : start + size], self._rate_hz)
+                piece = Pcm(pcm[start : start + size], self.rate_hz)
                 yield of_samples(self._resampler.push(piece.samples), HEARING_RATE_HZ)
                 if start + size < len(pcm):
                     await anyio.lowlevel.checkpoint()
@@ -102,6 +103,44 @@ class Stream:
                 yield frames.astype(np.float32) / np.float32(32768)
 
 
+class Dictation(Stream):
+    """Audio on its way to the transcriber, and what it has made of it.
+
+    With *keeps*, all of the audio is kept, to be peeked at.
+    """
+
+    def __init__(self, order: Transcribe, *, keeps: bool) -> None:
+        super().__init__(order.rate_hz)
+        self.hints = TranscriptionHints(order.language, order.prompt)
+        self.words = ""  # that were told
+        self.said: bytearray | None = bytearray() if keeps else None
+        self.peek: Peek | None = None
+        self.taking = anyio.CancelScope()  # of what was peeked at, in place of its own words
+
+    def offer(self, pcm: bytes) -> None:
+        """Hand audio over."""
+        if self.said is not None:
+            self.said += pcm
+        super().offer(pcm)
+
+    def stop(self) -> None:
+        """Let go of its engine, and of whoever peeks."""
+        if self.peek is not None:
+            self.peek.scope.cancel()
+        self.taking.cancel()
+        super().stop()
+
+
+class Peek:
+    """What the transcript would be if the audio ended here."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.scope = anyio.CancelScope()
+        self.known = anyio.Event()
+        self.transcript: str | None = None
+
+
 class Hearing:
     """What one session's engines are listening to."""
 
@@ -109,10 +148,11 @@ class Hearing:
         self._detector = recipe.detector
         self._transcriber = recipe.transcriber
         self._turn_judge = recipe.judge
+        self._speculates = recipe.speculates
         self._tasks = tasks
         self._tell = tell
         self._listening: tuple[int, Stream] | None = None
-        self._transcribing: dict[str, Stream] = {}
+        self._transcribing: dict[str, Dictation] = {}
         self._judging = anyio.CancelScope()
 
     async def room(self) -> None:
@@ -137,10 +177,9 @@ class Hearing:
 
     def transcribe(self, order: Transcribe) -> None:
         """Write down an item, beginning with the audio there is."""
-        stream = Stream(order.rate_hz)
+        stream = Dictation(order, keeps=self._speculates)
         self._transcribing[order.item_id] = stream
-        hints = TranscriptionHints(order.language, order.prompt)
-        self._tasks.start_soon(self._write_down, order.item_id, stream, hints)
+        self._tasks.start_soon(self._write_down, order.item_id, stream)
         stream.offer(order.pcm)
 
     def transcribe_more(self, item_id: str, pcm: bytes) -> None:
@@ -148,9 +187,23 @@ class Hearing:
         if (stream := self._transcribing.get(item_id)) is not None:
             stream.offer(pcm)
 
-    def finish_transcript(self, item_id: str) -> None:
-        """No more audio of that item."""
-        if (stream := self._transcribing.get(item_id)) is not None:
+    def peek_transcript(self, item_id: str, number: int) -> None:
+        """Say what the transcript of that item would be if there were no more audio of it."""
+        stream = self._transcribing.get(item_id)
+        if stream is None or stream.said is None:
+            return
+        if stream.peek is not None:
+            stream.peek.scope.cancel()
+        stream.peek = Peek(number)
+        self._tasks.start_soon(self._peek, item_id, stream, stream.peek)
+
+    def finish_transcript(self, item_id: str, peeked: int | None = None) -> None:
+        """No more audio of that item; what was *peeked* at will do, if it is not at odds."""
+        if (stream := self._transcribing.get(item_id)) is None:
+            return
+        if peeked is not None and stream.peek is not None and stream.peek.number == peeked:
+            self._tasks.start_soon(self._take_peek, item_id, stream, stream.peek)
+        else:
             stream.finish()
 
     def drop_transcript(self, item_id: str) -> None:
@@ -196,24 +249,61 @@ class Hearing:
             return failure.message
         return "voice detection ended before the audio"
 
-    async def _write_down(self, item_id: str, stream: Stream, hints: TranscriptionHints) -> None:
+    async def _peek(self, item_id: str, stream: Dictation, peek: Peek) -> None:
+        """Have what was said so far written down beside the stream that goes on."""
+        assert stream.said is not None, "what is peeked at is kept"
+        so_far = Stream(stream.rate_hz)
+        so_far.offer(bytes(stream.said))
+        so_far.finish()
+        with peek.scope:
+            try:
+                async with aclosing(
+                    self._transcriber.transcribe(so_far.audio(), stream.hints)
+                ) as words:
+                    async for each in words:
+                        if isinstance(each, Transcript):
+                            peek.transcript = each.text
+            except EngineFailure:
+                peek.transcript = None  # the stream itself may do better
+            peek.known.set()
+            await self._tell(TranscriptPeeked(item_id, peek.number, peek.transcript))
+        peek.known.set()
+
+    async def _take_peek(self, item_id: str, stream: Dictation, peek: Peek) -> None:
+        """Make what was peeked at the transcript, unless other words were told already."""
+        with stream.taking:
+            await peek.known.wait()
+            words = peek.transcript
+            if words is None or not words.startswith(stream.words):
+                stream.finish()
+                return
+            if self._transcribing.get(item_id) is not stream:
+                return
+            del self._transcribing[item_id]
+            if stream.words and (rest := words[len(stream.words) :]):
+                await self._tell(TranscriptGrew(item_id, rest))
+            await self._tell(TranscriptFinished(item_id, words))
+            stream.stop()
+
+    async def _write_down(self, item_id: str, stream: Dictation) -> None:
         ended: Signal = _failed(item_id, "transcription fell too far behind the audio")
         with stream.scope:
-            ended = await self._written_to_the_end(item_id, stream, hints)
+            ended = await self._written_to_the_end(item_id, stream)
         if self._transcribing.get(item_id) is stream:
             del self._transcribing[item_id]
             await self._tell(ended)
 
-    async def _written_to_the_end(
-        self, item_id: str, stream: Stream, hints: TranscriptionHints
-    ) -> Signal:
+    async def _written_to_the_end(self, item_id: str, stream: Dictation) -> Signal:
         """Tell the words as they come, and return how they ended."""
         try:
-            async with aclosing(self._transcriber.transcribe(stream.audio(), hints)) as words:
+            async with aclosing(
+                self._transcriber.transcribe(stream.audio(), stream.hints)
+            ) as words:
                 async for each in words:
                     match each:
                         case TranscriptDelta(text=text):
                             await self._tell(TranscriptGrew(item_id, text))
+                            stream.words += text
                         case Transcript(text=text):
                             return TranscriptFinished(item_id, text)
         except EngineFailure as failure:

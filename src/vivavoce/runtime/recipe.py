@@ -1,9 +1,12 @@
 """The engines behind a session."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from vivavoce.engines.api import (
     LanguageModel,
+    SpeechModel,
     Synthesiser,
     Transcriber,
     TurnJudge,
@@ -12,7 +15,13 @@ from vivavoce.engines.api import (
 
 
 class Recipe(Struct, frozen=True):
-    """One engine for each slot, loaded and shared by all sessions that it serves."""
+    """One engine for each slot, loaded and shared by all sessions that it serves.
+
+    With a *speech_model*, that answers, and transcriber, language model and synthesiser but write
+    down what the client wants to read. *voices* are the synthesiser's own names by those of the
+    API; none means that it knows the API's. With *speculates*, an answer is made ready before it
+    is known whether the user has finished.
+    """
 
     name: str
     detector: VoiceDetector
@@ -20,3 +29,6 @@ class Recipe(Struct, frozen=True):
     language_model: LanguageModel
     synthesiser: Synthesiser
     judge: TurnJudge | None = None
+    speech_model: SpeechModel | None = None
+    voices: Mapping[str, str] = {}
+    speculates: bool = False

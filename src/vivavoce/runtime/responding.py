@@ -4,7 +4,7 @@ Writing and speaking run side by side with a short queue between them. Nothing i
 than the client takes it: before each piece of audio the generator waits for room.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from vivavoce.audio.pcm import Pcm, of_samples
 from vivavoce.audio.resample import Resampler
-from vivavoce.core.effects import GenerationRequest
+from vivavoce.core.effects import GenerationRequest, Recording
 from vivavoce.core.items import Mark
 from vivavoce.core.signals import (
     AudioProduced,
@@ -22,23 +22,29 @@ from vivavoce.core.signals import (
     GenerationFinished,
     Signal,
     TextProduced,
+    UsageCounted,
 )
 from vivavoce.engines.api import (
     EngineFailure,
-    LanguageModel,
+    Recordings,
+    SpeechModel,
     Spoken,
     SpokenMark,
-    Synthesiser,
     Voice,
+    Written,
     WrittenCall,
     WrittenText,
+    WrittenUsage,
 )
 from vivavoce.mailbox import Mailbox
 from vivavoce.runtime.phrases import PhraseCutter
+from vivavoce.runtime.recipe import Recipe
 
 Tell = Callable[[Signal], Awaitable[None]]
 
 PHRASES_AHEAD = 4
+MADE_AHEAD, MADE_BYTES = 64, 96 * 1024  # what may be made and not told: about two seconds of speech
+SMALL = 256  # bytes: about what a signal without audio takes
 # How much audio goes out at once, in ms: little at first, so that it is heard soon. The sizes that
 # the hosted service was seen to send; later pieces are larger, which costs a client less.
 PIECES_MS = (100, 150, 250)
@@ -88,7 +94,7 @@ class Pieces:
         return piece, marks
 
 
-class Reading:
+class PhraseMarks:
     """The phrases on their way to a synthesiser, and marks for them where it gives none itself.
 
     What it takes before it gives a sound is what that sound says. Whether it gives marks is known
@@ -125,13 +131,17 @@ class Reading:
 
 
 class Generation:
-    """One response in the making. Unless *released*, it works but reports nothing."""
+    """One response in the making, and what was made of it. Until *released*, nothing is told."""
 
-    def __init__(self, response_id: str, request: GenerationRequest) -> None:
+    def __init__(
+        self, response_id: str, request: GenerationRequest, recordings: Recordings
+    ) -> None:
         self.response_id = response_id
         self.request = request
+        self.recordings = recordings
         self.scope = anyio.CancelScope()
         self.released = anyio.Event()
+        self.made: Mailbox[Signal] = Mailbox(MADE_AHEAD, MADE_BYTES)
 
 
 class Responding:
@@ -139,27 +149,41 @@ class Responding:
 
     def __init__(
         self,
-        language_model: LanguageModel,
-        synthesiser: Synthesiser,
+        recipe: Recipe,
         tasks: TaskGroup,
         tell: Tell,
         room: Callable[[], Awaitable[None]],
     ) -> None:
-        self._language_model = language_model
-        self._synthesiser = synthesiser
+        self._language_model = recipe.language_model
+        self._synthesiser = recipe.synthesiser
+        self._speech_model = recipe.speech_model
+        self._voices = recipe.voices
         self._tasks = tasks
         self._tell = tell
         self._room = room
         self._running: dict[str, Generation] = {}
 
-    def generate(self, response_id: str, request: GenerationRequest) -> None:
+    def generate(
+        self,
+        response_id: str,
+        request: GenerationRequest,
+        recordings: Sequence[Recording] = (),
+    ) -> None:
         """Make a response."""
-        self.prepare(response_id, request)
+        self.prepare(response_id, request, recordings)
         self.release(response_id)
 
-    def prepare(self, response_id: str, request: GenerationRequest) -> None:
+    def prepare(
+        self,
+        response_id: str,
+        request: GenerationRequest,
+        recordings: Sequence[Recording] = (),
+    ) -> None:
         """Make a response that may not be wanted."""
-        generation = Generation(response_id, request)
+        heard = {
+            (each.item_id, each.content_index): Pcm(each.pcm, each.rate_hz) for each in recordings
+        }
+        generation = Generation(response_id, request, heard)
         self._running[response_id] = generation
         self._tasks.start_soon(self._make, generation)
 
@@ -175,9 +199,21 @@ class Responding:
 
     async def _make(self, generation: Generation) -> None:
         with generation.scope:
-            await self._report(generation, await self._outcome(generation))
+            async with anyio.create_task_group() as both:
+                both.start_soon(self._tell_what_is_made, generation)
+                await self._report(generation, await self._outcome(generation))
+                generation.made.close()
         if self._running.get(generation.response_id) is generation:
             del self._running[generation.response_id]
+
+    async def _tell_what_is_made(self, generation: Generation) -> None:
+        """Tell it in order, once it is wanted, as fast as the client takes it."""
+        await generation.released.wait()
+        async for signal in generation.made:
+            await self._room()
+            await self._tell(signal)
+            # Only once the runner has taken it does the outbox know of it.
+            await anyio.lowlevel.checkpoint()
 
     async def _outcome(self, generation: Generation) -> Signal:
         """Write and speak, and return how that ended."""
@@ -192,12 +228,13 @@ class Responding:
         return GenerationFinished(generation.response_id)
 
     async def _report(self, generation: Generation, signal: Signal) -> None:
-        if not generation.released.is_set():
-            await generation.released.wait()
-        await self._room()
-        await self._tell(signal)
+        """Hand over something that was made; waits while too much of it is not told yet."""
+        await generation.made.put(signal, _weight(signal))
 
     async def _write_and_speak(self, generation: Generation) -> None:
+        if self._speech_model is not None:
+            await self._converse(self._speech_model, generation)
+            return
         phrases: Mailbox[str] = Mailbox(PHRASES_AHEAD, 1 << 20)
         async with anyio.create_task_group() as halves:
             halves.start_soon(self._write, generation, phrases)
@@ -206,39 +243,75 @@ class Responding:
             else:
                 halves.start_soon(_ignore, phrases)
 
+    async def _converse(self, model: SpeechModel, generation: Generation) -> None:
+        """Have a model that hears and speaks answer by itself."""
+        pieces = Pieces(generation.request.rate_hz)
+        voice = self._voice(generation.request)
+        async with aclosing(
+            model.converse(generation.request, generation.recordings, voice)
+        ) as answer:
+            async for each in answer:
+                if isinstance(each, Spoken):
+                    await self._sound(generation, pieces, each)
+                else:
+                    await self._report(generation, _written(generation.response_id, each))
+        await self._sound_the_rest(generation, pieces)
+
+    async def _sound(self, generation: Generation, pieces: Pieces, chunk: Spoken) -> None:
+        for spoken in _breaths(chunk):
+            for pcm, marks in pieces.add(spoken):
+                await self._report(generation, AudioProduced(generation.response_id, pcm, marks))
+
+    async def _sound_the_rest(self, generation: Generation, pieces: Pieces) -> None:
+        for pcm, marks in pieces.finish():
+            await self._report(generation, AudioProduced(generation.response_id, pcm, marks))
+
+    def _voice(self, request: GenerationRequest) -> Voice:
+        """How to speak, in the engine's own words."""
+        return Voice(
+            self._voices.get(request.voice, request.voice), request.speed, request.language
+        )
+
     async def _write(self, generation: Generation, phrases: Mailbox[str]) -> None:
-        response_id, cutter = generation.response_id, PhraseCutter()
+        cutter = PhraseCutter()
         async with aclosing(self._language_model.respond(generation.request)) as written:
             async for each in written:
-                match each:
-                    case WrittenText(text=text):
-                        await self._report(generation, TextProduced(response_id, text))
-                        for phrase in cutter.push(text):
-                            await phrases.put(phrase, len(phrase))
-                    case WrittenCall():
-                        await self._report(
-                            generation,
-                            CallProduced(
-                                response_id, each.index, each.name, each.arguments, each.final
-                            ),
-                        )
+                await self._report(generation, _written(generation.response_id, each))
+                for phrase in cutter.push(each.text) if isinstance(each, WrittenText) else ():
+                    await phrases.put(phrase, len(phrase))
         for phrase in cutter.finish():
             await phrases.put(phrase, len(phrase))
         phrases.close()
 
     async def _speak(self, generation: Generation, phrases: Mailbox[str]) -> None:
-        response_id, request = generation.response_id, generation.request
-        voice = Voice(request.voice, request.speed, request.language)
-        pieces, reading = Pieces(request.rate_hz), Reading(phrases)
-        async with aclosing(self._synthesiser.speak(aiter(reading), voice)) as speech:
+        request = generation.request
+        pieces, recited = Pieces(request.rate_hz), PhraseMarks(phrases)
+        async with aclosing(
+            self._synthesiser.speak(aiter(recited), self._voice(request))
+        ) as speech:
             async for chunk in speech:
-                chunk = msgspec.structs.replace(chunk, marks=reading.marks(chunk))
-                for spoken in _breaths(chunk):
-                    for pcm, marks in pieces.add(spoken):
-                        await self._report(generation, AudioProduced(response_id, pcm, marks))
+                marked = msgspec.structs.replace(chunk, marks=recited.marks(chunk))
+                await self._sound(generation, pieces, marked)
         await _ignore(phrases)  # a synthesiser that stops early does not stop the writing
-        for pcm, marks in pieces.finish():
-            await self._report(generation, AudioProduced(response_id, pcm, marks))
+        await self._sound_the_rest(generation, pieces)
+
+
+def _written(response_id: str, each: Written) -> Signal:
+    """What a model wrote, as a signal."""
+    match each:
+        case WrittenText(text=text):
+            return TextProduced(response_id, text)
+        case WrittenCall():
+            return CallProduced(response_id, each.index, each.name, each.arguments, each.final)
+        case WrittenUsage():
+            return UsageCounted(
+                response_id, each.input_tokens, each.output_tokens, each.cached_tokens
+            )
+
+
+def _weight(signal: Signal) -> int:
+    """About how many bytes a signal takes while it waits."""
+    return SMALL + (len(signal.pcm) if isinstance(signal, AudioProduced) else 0)
 
 
 def _breaths(spoken: Spoken) -> Iterator[Spoken]:

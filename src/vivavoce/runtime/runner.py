@@ -40,8 +40,8 @@ from vivavoce.runtime.responding import Responding
 SMALL = 512  # bytes: about what an event without audio or long text weighs
 TURNS_PER_BREATH = 16  # inputs taken in a row before other sessions get their turn
 CLOSE_SECONDS = 1
-# What is answered with all that it brought: of a client that does not read, no more of it is taken.
 Inline = TypeVar("Inline", commands.ItemAudio, commands.ListedAudio)
+# What is answered with all that it brought: of a client that does not read, no more of it is taken.
 ECHOED = (commands.CreateItem, commands.UpdateSession, commands.RetrieveItem)
 
 
@@ -114,9 +114,7 @@ class Runner:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._hearing = Hearing(recipe, tasks, self._report)
-        self._responding = Responding(
-            recipe.language_model, recipe.synthesiser, tasks, self._report, self._room
-        )
+        self._responding = Responding(recipe, tasks, self._report, self._room)
 
     # Channels.
 
@@ -271,14 +269,16 @@ class Runner:
                 self._hearing.transcribe(effect)
             case effects.TranscribeMore(item_id=item_id, pcm=pcm):
                 self._hearing.transcribe_more(item_id, pcm)
-            case effects.FinishTranscript(item_id=item_id):
-                self._hearing.finish_transcript(item_id)
+            case effects.PeekTranscript(item_id=item_id, number=number):
+                self._hearing.peek_transcript(item_id, number)
+            case effects.FinishTranscript(item_id=item_id, peeked=peeked):
+                self._hearing.finish_transcript(item_id, peeked)
             case effects.DropTranscript(item_id=item_id):
                 self._hearing.drop_transcript(item_id)
             case effects.JudgeTurn():
                 self._hearing.judge(effect)
             case effects.Generate(response_id=response_id, request=request):
-                self._responding.generate(response_id, request)
+                self._responding.generate(response_id, request, effect.recordings)
             case effects.Prepare(response_id=response_id, request=request):
                 self._responding.prepare(response_id, request)
             case effects.Release(response_id=response_id):
@@ -350,7 +350,9 @@ class Runners:
             opening.max_seconds,
             strict=opening.strict,
             announces_conversation=opening.announces_conversation,
+            reads=self._recipe.speech_model is None,
             judges=self._recipe.judge is not None,
+            speculates=self._recipe.speculates,
             voices=self._voices,
             quota=opening.quota,
         )

@@ -13,14 +13,12 @@ from vivavoce.conformance.driver import (
     Caller,
     Case,
     HangUp,
-    Knock,
-    Met,
     NotShown,
-    Place,
-    TurnedAway,
     case,
 )
 from vivavoce.conformance.idiom import Json
+from vivavoce.conformance.knock import Knock, Place, TurnedAway
+from vivavoce.conformance.visit import Met, another, meet
 from vivavoce.runtime.clock import Clock
 
 OPENAI, AZURE, AZURE_PREVIEW = "/v1/realtime", "/openai/v1/realtime", "/openai/realtime"
@@ -66,10 +64,10 @@ def expect_closed(met: Met, code: str | None, closed: int) -> None:
 async def away_for_its_key(caller: Caller, key: str, code: str | None) -> None:
     """Without the right key nobody comes in, in the way of the path's family."""
     knock = Knock(key="wrong" if key == "wrong" else "none")
-    met = await caller.met(knock)
+    met = await meet(caller, knock)
     if met.session is not None:
         other = Knock(key="none" if key == "wrong" else "wrong")
-        if (await caller.met(other)).session is not None:
+        if (await meet(caller, other)).session is not None:
             raise NotShown("the server asks for no key")
     expect_away(met, f"a client with {'a wrong' if key == 'wrong' else 'no'} key")
     if met.status is not None:
@@ -94,7 +92,7 @@ async def missing_key(caller: Caller) -> None:
 @case("the key is taken wherever clients of the path's family put it", needs=("key",))
 async def key_places(caller: Caller) -> None:
     for place in PLACES:
-        met = await caller.met(Knock(place=place))
+        met = await meet(caller, Knock(place=place))
         if met.session is not None:
             continue
         sentence = f"the key is not taken as {place}"
@@ -113,7 +111,7 @@ async def subprotocols(caller: Caller) -> None:
             await expect_subprotocol(caller, knock, "realtime")
         except TurnedAway:
             caller.advise("a key among the subprotocols is refused")
-    async with caller.another(Knock(subprotocols=(NOT_A_SUBPROTOCOL,))) as other:
+    async with another(caller, Knock(subprotocols=(NOT_A_SUBPROTOCOL,))) as other:
         await other.opened()
         if other.subprotocol is not None:
             caller.advise(f"{other.subprotocol} was chosen, which the protocol does not know")
@@ -121,7 +119,7 @@ async def subprotocols(caller: Caller) -> None:
 
 async def expect_subprotocol(caller: Caller, knock: Knock, wanted: str) -> None:
     """That one is chosen."""
-    async with caller.another(knock) as other:
+    async with another(caller, knock) as other:
         await other.opened()
         # The key is among what was offered, and is not to be shown.
         if other.subprotocol != wanted:
@@ -139,7 +137,7 @@ async def paths(caller: Caller) -> None:
     )
     served = set()
     for knock, dialect in ways:
-        met = await caller.met(knock, dialect)
+        met = await meet(caller, knock, dialect)
         if met.session is None:
             continue
         served.add(knock.path)
@@ -151,7 +149,7 @@ async def paths(caller: Caller) -> None:
 
 @case("a slash at the end of the path makes no difference", advised=True)
 async def trailing_slash(caller: Caller) -> None:
-    met = await caller.met(Knock(path=f"{caller.setup.path}/"))
+    met = await meet(caller, Knock(path=f"{caller.setup.path}/"))
     if met.session is None:
         raise Breach("the path with a slash at its end is not served", *met.told)
 
@@ -165,17 +163,17 @@ async def api_versions(caller: Caller) -> None:
     if caller.setup.path != AZURE_PREVIEW:
         raise NotShown(f"only {AZURE_PREVIEW} has versions")
     for version in VERSIONS:
-        met = await caller.met(Knock(version=version))
+        met = await meet(caller, Knock(version=version))
         if met.session is None:
             raise Breach(f"api-version {version} is not served", *met.told)
-    met = await caller.met(Knock(version="2023-01-01-preview"))
+    met = await meet(caller, Knock(version="2023-01-01-preview"))
     if met.session is None and met.status != 404:
         raise Breach("an api-version nobody knows is neither served nor not found", *met.told)
 
 
 @case("an unknown intent is refused after the upgrade: invalid_intent, and a close with 4000")
 async def invalid_intent(caller: Caller) -> None:
-    met = await caller.met(Knock(intent="clairvoyance"))
+    met = await meet(caller, Knock(intent="clairvoyance"))
     expect_away(met, "an intent that does not exist")
     if met.status is not None:
         caller.advise(f"the upgrade itself was refused, with {met.status}", *met.told)
@@ -185,7 +183,7 @@ async def invalid_intent(caller: Caller) -> None:
 
 @case("a model or deployment that is not there is not found")
 async def unknown_model(caller: Caller) -> None:
-    met = await caller.met(Knock(model=NOT_A_MODEL))
+    met = await meet(caller, Knock(model=NOT_A_MODEL))
     if met.session is not None:
         caller.advise("a model that nobody has is served", *met.told)
         return
@@ -200,14 +198,14 @@ async def unknown_model(caller: Caller) -> None:
 
 @case("a connection that names no model is served, or told that one is missing")
 async def no_model(caller: Caller) -> None:
-    met = await caller.met(Knock(model=""))
+    met = await meet(caller, Knock(model=""))
     if met.session is None:
         expect_away(met, "a connection that names no model")
 
 
 @case("a path that is not there is not found")
 async def unknown_path(caller: Caller) -> None:
-    met = await caller.met(Knock(path=NOT_A_PATH))
+    met = await meet(caller, Knock(path=NOT_A_PATH))
     if met.session is not None or met.status is None:
         raise Breach(f"an upgrade at {NOT_A_PATH} was accepted", *met.told)
     if met.status != 404:
@@ -216,7 +214,7 @@ async def unknown_path(caller: Caller) -> None:
 
 @case("what a client says before it has heard anything is not lost")
 async def early_words(caller: Caller) -> None:
-    async with caller.another(Knock()) as other:
+    async with another(caller, Knock()) as other:
         session = await other.configure(instructions="Speak of gardens only.")
         if caller.setting(session, "instructions") != "Speak of gardens only.":
             raise Breach("an early session.update had no effect", {"session": session})
@@ -227,7 +225,7 @@ async def early_words(caller: Caller) -> None:
 @case("a binary frame is read as text, or refused; text is taken after it", advised=True)
 async def binary_frame(caller: Caller) -> None:
     frame = msgspec.json.encode({"type": "input_audio_buffer.clear", "event_id": "binary"})
-    async with caller.another(Knock()) as other:
+    async with another(caller, Knock()) as other:
         await other.opened()
         try:
             event = await other.attempt_raw(frame, "binary", "input_audio_buffer.cleared")
@@ -240,7 +238,7 @@ async def binary_frame(caller: Caller) -> None:
 
 @case("a client that closes is answered with 1000")
 async def goodbye(caller: Caller) -> None:
-    async with caller.another(Knock()) as other:
+    async with another(caller, Knock()) as other:
         await other.opened()
     if other.farewell.partition(" ")[0] != "1000":
         raise Breach(f"the close is {other.farewell or 'missing'}, not 1000")

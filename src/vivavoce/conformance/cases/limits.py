@@ -8,8 +8,10 @@ from msgspec import Struct
 
 from vivavoce.conformance.cases.hearing import commit
 from vivavoce.conformance.catalogue import DialectName
-from vivavoce.conformance.driver import Breach, Caller, Case, HangUp, Knock, case
+from vivavoce.conformance.driver import Breach, Caller, Case, HangUp, case
 from vivavoce.conformance.idiom import Json, path_of, text_item
+from vivavoce.conformance.knock import Knock
+from vivavoce.conformance.visit import another
 
 BOTH: tuple[DialectName, ...] = ("ga", "preview")
 MIB = 1024 * 1024
@@ -164,7 +166,7 @@ async def large_append(caller: Caller) -> None:
 @case("more than 15 MiB of audio in one event is refused; it takes a frame of 20 MiB to show")
 async def append_too_large(caller: Caller) -> None:
     audio = pybase64.b64encode_as_string(bytes(TOO_LARGE))
-    async with caller.another(Knock()) as other:
+    async with another(caller, Knock()) as other:
         await other.opened()
         try:
             await other.refused("input_audio_buffer.append", "invalid_value", "audio", audio=audio)
