@@ -21,7 +21,7 @@ from vivavoce.deployments import Deployments, UnknownDeployment
 def test_the_names_that_clients_know_are_answered_by_the_embedded_recipe(name: str) -> None:
     found = Deployments(Config()).find(name)
     assert (found.name, found.model, found.recipe_name) == (name, name, "embedded")
-    engines = [getattr(found.recipe, slot).engine for slot in RecipePlan.__struct_fields__]
+    engines = [choice.engine for choice in found.recipe.engines.values()]
     assert engines == ["silero", "pocketsphinx", "cadence", "responder", "espeak"]
 
 

@@ -26,6 +26,7 @@ DEFAULT_PORT = 8642
 PREFIX = "VIVAVOCE_"
 FOREIGN = frozenset({"VIVAVOCE_SHARED", "VIVAVOCE_REQUIRE_SHARED"})  # read by the tests alone
 TABLES = ("recipes", "deployments")
+OF_RECIPE: dict[str, Any] = {"voices": dict[str, str], "speculation": bool}  # besides its slots
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -44,13 +45,29 @@ class EngineChoice(Struct, frozen=True):
 
 
 class RecipePlan(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which engine for which slot; what a table does not name is the embedded one."""
+    """Which engine for which slot; what a table does not name is the embedded one.
+
+    A *speech_model* answers in place of language model and synthesiser. *voices* are the
+    synthesiser's own names by those that clients use, beside what it knows itself. *speculation*:
+    whether answers are made ready in a pause; None leaves it to the engines.
+    """
 
     detector: EngineChoice = EngineChoice("silero")
     transcriber: EngineChoice = EngineChoice("pocketsphinx")
     judge: EngineChoice = EngineChoice("cadence")
     language_model: EngineChoice = EngineChoice("responder")
     synthesiser: EngineChoice = EngineChoice("espeak")
+    speech_model: EngineChoice | None = None
+    voices: dict[str, str] = {}
+    speculation: bool | None = None
+
+    @property
+    def engines(self) -> "dict[str, EngineChoice]":
+        """The engines that it needs, by its own slots."""
+        hears = {"detector": self.detector, "transcriber": self.transcriber, "judge": self.judge}
+        if self.speech_model is not None:
+            return {**hears, "speech_model": self.speech_model}
+        return {**hears, "language_model": self.language_model, "synthesiser": self.synthesiser}
 
 
 class DeploymentPlan(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +109,10 @@ class Config(
     conversation_created: bool = False
     vocabulary: Path | None = None
     scenario: Path | None = None
+    recipe: str | None = None
+    llm: str | None = None
+    llm_model: str | None = None
+    llm_key: str | None = None
     drain_s: Seconds = 10.0
     grace_s: Seconds = 20.0
     max_sessions: Count = 1000
@@ -316,14 +337,18 @@ def _spelling(spelt: str, known: Iterable[str]) -> str:
     return next(same, hyphened)
 
 
-def _recipe(table: Table, where: str, _textual: bool) -> RecipePlan:
+def _recipe(table: Table, where: str, textual: bool) -> RecipePlan:
     slots = RecipePlan.__struct_fields__
-    for slot in table:
+    values: dict[str, Any] = {}
+    for slot, value in table.items():
         if slot not in slots:
             raise ConfigError(f"{where}.{slot}: no such slot; {_meant(slot, slots)}")
-    return RecipePlan(
-        **{slot: _engine(choice, f"{where}.{slot}") for slot, choice in table.items()}
-    )
+        kind = OF_RECIPE.get(slot)
+        if kind is None:
+            values[slot] = _engine(value, f"{where}.{slot}")
+        else:
+            values[slot] = _converted(value, kind, f"{where}.{slot}", textual)
+    return RecipePlan(**values)
 
 
 def _engine(choice: object, where: str) -> EngineChoice:
@@ -363,6 +388,8 @@ def _require_consistent(config: Config) -> None:
         )
     if config.no_auth and config.api_keys:
         raise ConfigError("--no-auth: a key is given as well; leave one of the two away")
+    if config.llm is None and (config.llm_model or config.llm_key):
+        raise ConfigError("--llm-model and --llm-key: belong to --llm, which is not given")
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key: each needs the other")
     if config.tls and config.tls_cert is not None:

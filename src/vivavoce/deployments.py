@@ -7,7 +7,6 @@ another. A dated name (`gpt-realtime-2025-08-28`) means the deployment without t
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,6 +28,9 @@ PREVIEW_NAMES = ("gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview")
 DEFAULT_NAMES = (*PREVIEW_NAMES, "gpt-realtime", "gpt-realtime-mini")
 # More than a session can use: clients that look at their limits see that there is enough.
 TOKENS_PER_MINUTE, REQUESTS_PER_MINUTE = 15_000_000, 20_000
+# What the recipe `local` hears and speaks with, by their names in the model store.
+LOCAL_EARS, LOCAL_VOICE = "zipformer-en", "kokoro-en"
+OLLAMA = "http://127.0.0.1:11434"
 PREVIEW_INPUT_TOKENS = 123_904  # of a window of 128,000, less the longest output
 DATE = re.compile(r"-20\d\d-\d\d-\d\d$")
 TURN_DETECTIONS: dict[str, type[TurnDetection]] = {
@@ -65,8 +67,8 @@ class Deployments:
     def __init__(self, config: Config) -> None:
         """Read the tables of *config*; ConfigError if they do not fit together."""
         self._strict = config.strict
-        recipes = _built_in(config.scenario) | config.recipes
-        default_recipe = "embedded" if config.scenario is None else "scripted"
+        recipes = _built_in(config) | config.recipes
+        default_recipe = config.recipe or ("embedded" if config.scenario is None else "scripted")
         plans = {name: DeploymentPlan() for name in DEFAULT_NAMES} | config.deployments
         self._by_name = {
             name: _deployment(name, plan, plan.recipe or default_recipe, recipes)
@@ -98,13 +100,38 @@ class Deployments:
         raise UnknownDeployment(name, self.names)
 
 
-def _built_in(scenario: Path | None) -> dict[str, RecipePlan]:
-    options: dict[str, object] = {} if scenario is None else {"scenario": str(scenario)}
+def _built_in(config: Config) -> dict[str, RecipePlan]:
+    """The recipes that are there without a table."""
+    options: dict[str, object] = {}
+    if config.scenario is not None:
+        options = {"scenario": str(config.scenario)}
     scripted = EngineChoice("scripted", options)
+    writes = EngineChoice("responder") if config.llm is None else _chat(config)
+    server = _server_options(config)
     return {
-        "embedded": RecipePlan(),
+        "embedded": RecipePlan(language_model=writes),
         "scripted": RecipePlan(transcriber=scripted, language_model=scripted, synthesiser=scripted),
+        "local": RecipePlan(
+            transcriber=EngineChoice("sherpa", {"model": LOCAL_EARS}),
+            language_model=writes,
+            synthesiser=EngineChoice("sherpa", {"model": LOCAL_VOICE}),
+        ),
+        "openai-compatible": RecipePlan(
+            transcriber=EngineChoice("http", server),
+            language_model=_chat(config),
+            synthesiser=EngineChoice("http", server),
+        ),
     }
+
+
+def _chat(config: Config) -> EngineChoice:
+    model = {} if config.llm_model is None else {"model": config.llm_model}
+    return EngineChoice("chat", {**_server_options(config), **model})
+
+
+def _server_options(config: Config) -> dict[str, object]:
+    key = {} if config.llm_key is None else {"key": config.llm_key}
+    return {"url": config.llm or OLLAMA, **key}
 
 
 def _deployment(

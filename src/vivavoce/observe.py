@@ -16,10 +16,12 @@ from vivavoce.core import events
 from vivavoce.core.effects import Tell
 from vivavoce.core.events import ServerEvent
 from vivavoce.core.signals import TranscriptFinished
+from vivavoce.engines.api import Work
 from vivavoce.runtime.observer import Step
 
 LATENCIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5, 10)
 # Their debug and info lines show request lines and headers, and with them the keys of clients.
+PACES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1.0, 2.0)
 CHATTY = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "httpx", "httpcore")
 
 Format = Literal["auto", "text", "json"]
@@ -74,6 +76,20 @@ class Metrics:
         self._queues = Gauge(
             "vivavoce_queue_depth", "What waits in queues now", ["queue"], registry=registry
         )
+        self._engine_waits = Histogram(
+            "vivavoce_engine_queue_seconds",
+            "How long a piece of work waited for its engine",
+            ["engine"],
+            buckets=LATENCIES,
+            registry=registry,
+        )
+        self._engine_pace = Histogram(
+            "vivavoce_engine_real_time_factor",
+            "Seconds of work for a second of audio",
+            ["engine"],
+            buckets=PACES,
+            registry=registry,
+        )
         self._turn_of: dict[str, _Turn] = {}  # session -> the turn that it is answering
 
     def session_begun(self, deployment: str, dialect: str) -> None:
@@ -101,6 +117,12 @@ class Metrics:
     def queued(self, queue: str, depth: Callable[[], float]) -> None:
         """Have the depth of a queue asked whenever the metrics are read."""
         self._queues.labels(queue).set_function(depth)
+
+    def worked(self, engine: str, work: Work) -> None:
+        """An engine that sessions share did a piece of work."""
+        self._engine_waits.labels(engine).observe(work.queued_s)
+        if work.audio_s > 0:
+            self._engine_pace.labels(engine).observe(work.busy_s / work.audio_s)
 
     def __call__(self, step: Step) -> None:
         """Count what a step of a session said."""

@@ -65,6 +65,10 @@ class EngineUnavailable(Exception):  # noqa: N818 - named by what the operator h
         self.status = status
 
 
+class EngineFull(EngineUnavailable):
+    """The engine has as much to do as it can; another session would wait too long."""
+
+
 def records(disabled: Collection[tuple[Slot, str]] = ()) -> tuple[Record, ...]:
     """Every engine that any installed distribution declares, in the order of slots and names.
 

@@ -17,8 +17,8 @@ from vivavoce.engines.api import (
 class Recipe(Struct, frozen=True):
     """One engine for each slot, loaded and shared by all sessions that it serves.
 
-    With a *speech_model*, that answers, and transcriber, language model and synthesiser but write
-    down what the client wants to read. *voices* are the synthesiser's own names by those of the
+    Either a *speech_model* answers, and the transcriber but writes down what the client wants to
+    read; or *language_model* and *synthesiser* are there. *voices* are the synthesiser's own names by those of the
     API; none means that it knows the API's. With *speculates*, an answer is made ready before it
     is known whether the user has finished.
     """
@@ -26,8 +26,8 @@ class Recipe(Struct, frozen=True):
     name: str
     detector: VoiceDetector
     transcriber: Transcriber
-    language_model: LanguageModel
-    synthesiser: Synthesiser
+    language_model: LanguageModel | None
+    synthesiser: Synthesiser | None
     judge: TurnJudge | None = None
     speech_model: SpeechModel | None = None
     voices: Mapping[str, str] = {}

@@ -273,6 +273,7 @@ class Responding:
         )
 
     async def _write(self, generation: Generation, phrases: Mailbox[str]) -> None:
+        assert self._language_model is not None, "a recipe without a speech model has one"
         cutter = PhraseCutter()
         async with aclosing(self._language_model.respond(generation.request)) as written:
             async for each in written:
@@ -284,6 +285,7 @@ class Responding:
         phrases.close()
 
     async def _speak(self, generation: Generation, phrases: Mailbox[str]) -> None:
+        assert self._synthesiser is not None, "a recipe without a speech model has one"
         request = generation.request
         pieces, recited = Pieces(request.rate_hz), PhraseMarks(phrases)
         async with aclosing(

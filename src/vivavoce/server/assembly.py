@@ -14,19 +14,6 @@ from vivavoce.server.app import Application, application
 from vivavoce.server.engine_room import EngineRoom
 from vivavoce.vocabulary import counter
 
-VOICES = (
-    "alloy",
-    "ash",
-    "ballad",
-    "coral",
-    "echo",
-    "sage",
-    "shimmer",
-    "verse",
-    "marin",
-    "cedar",
-)
-
 
 def assemble(config: Config) -> Application:
     """The server that *config* describes, with nothing loaded and nothing opened yet.
@@ -40,6 +27,7 @@ def assemble(config: Config) -> Application:
     if (lacking := room.lacking()) is not None:
         raise ConfigError(lacking)
     count = estimate if config.vocabulary is None else counter(config.vocabulary)
+    room.report_work(metrics.worked)
     limits = Limits(
         inbox_bytes=config.inbox_bytes,
         outbox_bytes=config.outbox_bytes,
@@ -58,7 +46,7 @@ def assemble(config: Config) -> Application:
                 mint,
                 limits=limits,
                 observers=(metrics,),
-                voices=VOICES,
+                voices=tuple(recipe.voices),
                 count=count,
             )
         return backends[name]

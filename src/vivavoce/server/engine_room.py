@@ -4,10 +4,10 @@ An engine lives in a task of its own, which enters it and leaves it again, so th
 and one that cannot says so without holding up the others.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 import msgspec
@@ -16,9 +16,24 @@ from msgspec import Struct
 
 from vivavoce.config import EngineChoice, RecipePlan
 from vivavoce.engines import registry
-from vivavoce.engines.registry import EngineUnavailable, Slot
+from vivavoce.engines.api import Work
+from vivavoce.engines.registry import EngineFull, EngineUnavailable, Slot
 from vivavoce.runtime.recipe import Recipe
 from vivavoce.server.health import EngineReport
+
+# The voices of the API.
+VOICES = (
+    "alloy",
+    "ash",
+    "ballad",
+    "coral",
+    "echo",
+    "sage",
+    "shimmer",
+    "verse",
+    "marin",
+    "cedar",
+)
 
 log = structlog.get_logger("vivavoce.engines")
 
@@ -66,19 +81,32 @@ class EngineRoom:
         }
 
     def recipe(self, name: str) -> Recipe:
-        """The engines of that recipe; EngineUnavailable if one of them is not ready."""
+        """The engines of that recipe; EngineUnavailable if one of them is not ready, or is full."""
         found = self._of(self._plans[name])
         for placed in found.values():
             if placed.state != "ready":
                 raise EngineUnavailable(f"{placed.name} is {placed.state}: {placed.detail}")
+            if getattr(placed.engine, "full", False):
+                raise EngineFull(f"{placed.name} has more to do than it can")
+        plan = self._plans[name]
+        engines = {slot: placed.engine for slot, placed in found.items()}
         return Recipe(
             name,
-            detector=found["voice_detector"].engine,
-            transcriber=found["transcriber"].engine,
-            language_model=found["language_model"].engine,
-            synthesiser=found["synthesiser"].engine,
-            judge=found["turn_judge"].engine,
+            detector=engines["voice_detector"],
+            transcriber=engines["transcriber"],
+            language_model=engines.get("language_model"),
+            synthesiser=engines.get("synthesiser"),
+            judge=engines["turn_judge"],
+            speech_model=engines.get("speech_model"),
+            voices=voices(plan, engines.get("speech_model") or engines.get("synthesiser")),
+            speculates=_speculates(plan, engines),
         )
+
+    def report_work(self, report: Callable[[str, Work], None]) -> None:
+        """Have each piece of work told, of those engines that tell of it."""
+        for each in self._placed.values():
+            if hasattr(each.engine, "report"):
+                each.engine.report = partial(report, each.name)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["EngineRoom"]:
@@ -134,14 +162,29 @@ class EngineRoom:
             self._settled.set()
 
 
+def voices(plan: RecipePlan, engine: object) -> dict[str, str]:
+    """The voices that clients may name, and the engine's own name for each."""
+    known: Mapping[str, str] = getattr(engine, "voices", None) or {name: name for name in VOICES}
+    return {**known, **plan.voices}
+
+
+def _speculates(plan: RecipePlan, engines: Mapping[Slot, object]) -> bool:
+    """Whether answers are made ready in a pause: as the recipe says, else if that costs nothing."""
+    if "speech_model" in engines:
+        return False  # it would have to be paid for each pause
+    if plan.speculation is not None:
+        return plan.speculation
+    worked: tuple[Slot, ...] = ("transcriber", "language_model", "synthesiser")
+    return all(getattr(engines[slot], "cheap", False) for slot in worked)
+
+
+SLOT_OF: dict[str, Slot] = {"detector": "voice_detector", "judge": "turn_judge"}
+
+
 def _choices(plan: RecipePlan) -> Iterable[tuple[Slot, EngineChoice]]:
-    return (
-        ("voice_detector", plan.detector),
-        ("transcriber", plan.transcriber),
-        ("turn_judge", plan.judge),
-        ("language_model", plan.language_model),
-        ("synthesiser", plan.synthesiser),
-    )
+    """What a recipe needs, by the registry's names for its slots."""
+    for slot, choice in plan.engines.items():
+        yield SLOT_OF.get(slot, cast(Slot, slot)), choice
 
 
 def _key(slot: Slot, choice: EngineChoice) -> bytes:

@@ -19,7 +19,7 @@ from vivavoce.core.settings import (
 from vivavoce.deployments import Deployment, UnknownDeployment
 from vivavoce.dialects.api import Codec, Dialect, codec, dialect_of
 from vivavoce.dialects.refusals import shown
-from vivavoce.engines.registry import EngineUnavailable
+from vivavoce.engines.registry import EngineFull, EngineUnavailable
 from vivavoce.runtime.channel import Backend, Opening, View
 from vivavoce.server.admission import Seat
 from vivavoce.server.auth import Identity, identify
@@ -27,6 +27,7 @@ from vivavoce.server.handshake import Handshake, of_scope
 from vivavoce.server.refusals import (
     NOT_FOUND,
     Denial,
+    busy,
     unavailable,
     unknown_call,
     unknown_deployment,
@@ -115,6 +116,8 @@ async def converse(service: Service, websocket: WebSocket) -> None:
     except EngineUnavailable as lacking:
         service.admission.leave(seat)
         denial = unavailable(f"{entry.deployment.name} cannot be served: {lacking}", 30)
+        if isinstance(lacking, EngineFull):
+            denial = busy(f"{entry.deployment.name} has no room: {lacking}.")
         await deny(service, websocket, handshake, denial)
         return
     with seat:

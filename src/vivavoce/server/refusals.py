@@ -92,10 +92,15 @@ def method_not_allowed(method: str, allowed: str) -> Denial:
 
 def full(max_sessions: int, retry_after_s: float = 5) -> Denial:
     """As many sessions live as may."""
+    return busy(f"All {max_sessions} sessions of this server are taken.", retry_after_s)
+
+
+def busy(message: str, retry_after_s: float = 5) -> Denial:
+    """There is no room now."""
     seconds = math.ceil(retry_after_s)
     return Denial(
         429,
-        f"All {max_sessions} sessions of this server are taken. Try again in {seconds} seconds.",
+        f"{message} Try again in {seconds} seconds.",
         code="rate_limit_exceeded",
         azure_code="429",
         kind="rate_limit_error",

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from vivavoce.config import RecipePlan
 from vivavoce.deployments import Deployment, UnknownDeployment
 from vivavoce.server.auth import identify
 from vivavoce.server.handshake import of_scope
@@ -208,5 +207,5 @@ def _azure_model(deployment: Deployment, since: int) -> dict[str, object]:
 
 def _served_by(deployment: Deployment) -> dict[str, str]:
     """The recipe and its engines: who answers is always said openly."""
-    slots = {slot: getattr(deployment.recipe, slot).engine for slot in RecipePlan.__struct_fields__}
+    slots = {slot: choice.engine for slot, choice in deployment.recipe.engines.items()}
     return {"recipe": deployment.recipe_name, **slots}
