@@ -7,7 +7,7 @@ PREVIEW := .venv-preview
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients check bench clean
+.PHONY: help serve test test-clients test-engines check bench clean
 
 help:  ## Say what there is
 	@echo "Viva Voce. Say one of:"; echo
@@ -21,6 +21,9 @@ test: $(VENV)/tested $(PREVIEW)/installed  ## Run the tests (Python alone; one f
 
 test-clients: $(VENV)/tested $(VENV)/clients  ## Run the official JavaScript clients against the server
 	@$(BIN)/python -m pytest -m clients $(ARGS)
+
+test-engines: $(VENV)/engines  ## Run the kit over the engines of the extras, with tiny models of the real formats
+	@$(BIN)/python -m pytest -m extras $(ARGS)
 
 check: $(VENV)/checked  ## Check style, types and the storeys of the house
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && echo "style: fine"
@@ -54,6 +57,11 @@ $(VENV)/tested: $(VENV)/installed
 $(VENV)/checked: $(VENV)/tested
 	@echo "installing what the checks need into $(VENV)"
 	@$(BIN)/python $(PIP) -c constraints.txt -e '.[test,check]'
+	@touch $@
+
+$(VENV)/engines: $(VENV)/tested
+	@echo "installing the engines of the extras"
+	@$(BIN)/python $(PIP) -c constraints.txt -e '.[test,test-engines]'
 	@touch $@
 
 $(VENV)/clients: $(VENV)/tested tests/clients/package.json

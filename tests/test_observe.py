@@ -75,6 +75,27 @@ def test_a_terminal_is_told_in_words() -> None:
     assert "dialect=ga" in stream.getvalue()
 
 
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("set_to", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_a_terminal_shows_colours_unless_they_are_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, set_to: str | None, coloured: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if set_to is not None:
+        monkeypatch.setenv("NO_COLOR", set_to)
+    stream = Terminal()
+    start_logging("info", "auto", stream=stream)
+    structlog.get_logger("x").info("hello")
+    assert "hello" in stream.getvalue()
+    assert ("\x1b[" in stream.getvalue()) is coloured
+
+
 def test_what_is_no_terminal_is_told_in_json() -> None:
     stream = io.StringIO()
     start_logging("info", "auto", stream=stream)

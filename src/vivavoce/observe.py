@@ -1,6 +1,7 @@
 """Metrics and logs. Neither ever holds what was said, nor a secret."""
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -172,6 +173,7 @@ def start_logging(
 ) -> None:
     """Have everything logged to *stream* (standard error): key=value on a terminal, else JSON.
 
+    Colours are for terminals, unless NO_COLOR is set to anything.
     The log lines of libraries that show what clients send are left out below warnings. Should one
     of *secrets* come up in a line all the same, it is blotted out. Exceptions are told by type and
     place, for a message might quote what was said.
@@ -187,7 +189,8 @@ def start_logging(
     ]
     renderer: Processor = structlog.processors.JSONRenderer()
     if as_text:
-        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        coloured = stream.isatty() and not os.environ.get("NO_COLOR")
+        renderer = structlog.dev.ConsoleRenderer(colors=coloured)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -314,3 +314,14 @@ def test_items_to_append_are_only_so_many() -> None:
 
     refusal = error(Talk().say(commands.CreateResponse(append=(one,) * 101)))
     assert refusal.param == "response.append_input_items"
+
+
+def test_a_model_that_ends_before_it_is_done_leaves_the_response_incomplete() -> None:
+    for reason in ("max_output_tokens", "content_filter"):
+        talk = Talk()
+        talk.say(TEXT, signals.TextProduced("resp_1", "Well"))
+        made = talk.say(signals.GenerationFinished("resp_1", reason))
+
+        response = ended(made)
+        assert response.status == "incomplete"
+        assert response.status_details == events.StatusDetails(reason=reason)

@@ -4,11 +4,12 @@ import base64
 import json
 
 import pytest
-from dialect_wire import refused, refused_item, refused_response, refused_update
+from dialect_wire import refused, refused_item, refused_response, refused_update, updated
 
 from vivavoce.core.errors import Refusal
 from vivavoce.dialects.api import Dialect, codec
 from vivavoce.dialects.ga_reading import CLIENT_EVENTS
+from vivavoce.dialects.meaning import MAX_CARRIED_BYTES, MAX_TOOLS_BYTES
 
 BOTH = pytest.mark.parametrize("dialect", ["ga", "preview"])
 
@@ -140,6 +141,12 @@ def test_an_event_id_has_at_most_512_characters(dialect: Dialect) -> None:
     assert refusal.message == (
         "Invalid 'event_id': string too long. Expected at most 512 characters, but got 513 instead."
     )
+
+
+@BOTH
+def test_an_event_id_that_is_too_long_is_not_said_back(dialect: Dialect) -> None:
+    assert refused(dialect, {"type": "response.create", "event_id": "e" * 513}).event_id is None
+    assert refused(dialect, {"type": "x", "event_id": "e" * 512}).event_id == "e" * 512
 
 
 @BOTH
@@ -513,3 +520,106 @@ def test_a_fault_of_a_response_names_its_field(
 )
 def test_a_message_says_what_would_be_right(session: dict[str, object], message: str) -> None:
     assert refused("ga", {"type": "session.update", "session": session}).message == message
+
+
+HEARD = "audio.input.transcription"
+TOO_LONG = "string_above_max_length"
+
+
+def session_with(path: str, value: object) -> dict[str, object]:
+    """A session in which only *path* is set."""
+    first, *rest = path.split(".")
+    return {first: session_with(".".join(rest), value) if rest else value}
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("instructions", 1 << 20),
+        (f"{HEARD}.prompt", 16384),
+        (f"{HEARD}.language", 64),
+        (f"{HEARD}.model", 256),
+        ("audio.output.voice", 256),
+        ("audio.output.voice.id", 256),
+        ("prompt.id", 256),
+        ("tracing.workflow_name", 256),
+        ("tracing.group_id", 256),
+    ],
+)
+def test_a_text_that_a_session_carries_has_a_greatest_length(path: str, most: int) -> None:
+    updated("ga", strict=False, **session_with(path, "x" * most))
+
+    refusal = refused_update("ga", strict=False, **session_with(path, "x" * (most + 1)))
+
+    assert told(refusal) == (TOO_LONG, f"session.{path}")
+    assert f"at most {most} characters" in refusal.message
+
+
+def test_a_text_beyond_its_length_is_named_as_preview_has_it() -> None:
+    heard = {"model": "whisper-1", "prompt": "x" * 16385}
+
+    refusal = refused_update("preview", input_audio_transcription=heard)
+
+    assert told(refusal) == (TOO_LONG, "session.input_audio_transcription.prompt")
+
+
+def test_the_same_may_not_be_included_over_and_over() -> None:
+    logprobs = "item.input_audio_transcription.logprobs"
+
+    refusal = refused_update("ga", include=[logprobs] * 17)
+
+    assert told(refusal) == ("array_above_max_length", "session.include")
+
+
+@pytest.mark.parametrize("path", ["prompt.variables", "tracing.metadata"])
+def test_an_object_that_a_session_carries_has_a_greatest_size(path: str) -> None:
+    def session(size: int) -> dict[str, object]:
+        value = {"a": "x" * (size - len('{"a":""}'))}
+        first, second = path.split(".")
+        return {first: {"id": "p", second: value}}
+
+    updated("ga", strict=False, **session(MAX_CARRIED_BYTES))
+
+    refusal = refused_update("ga", strict=False, **session(MAX_CARRIED_BYTES + 1))
+    assert told(refusal) == ("object_above_max_length", f"session.{path}")
+    assert refusal.message == (
+        f"Invalid 'session.{path}': object too long. "
+        "Expected at most 65536 bytes of JSON, but got 65537 instead."
+    )
+
+
+@BOTH
+def test_all_functions_together_have_a_greatest_size(dialect: Dialect) -> None:
+    def tools(size: int) -> list[dict[str, object]]:
+        half = {"a": "x" * (size // 2)}
+        return [{"type": "function", "name": name, "parameters": half} for name in "fg"]
+
+    updated(dialect, tools=tools(MAX_TOOLS_BYTES - 200))
+
+    for refusal, root in (
+        (refused_update(dialect, tools=tools(MAX_TOOLS_BYTES)), "session"),
+        (refused_response(dialect, tools=tools(MAX_TOOLS_BYTES)), "response"),
+    ):
+        assert told(refusal) == ("array_above_max_length", f"{root}.tools")
+
+
+def test_what_can_barely_be_read_and_not_be_written_again_is_refused() -> None:
+    def code(depth: int) -> str | None:
+        nested = '{"a":' * depth + "1" + "}" * depth
+        session = f'{{"prompt":{{"id":"p","variables":{nested}}}}}'
+        try:
+            codec("ga").decode(f'{{"type":"session.update","session":{session}}}')
+        except Refusal as refusal:
+            return refusal.code
+        return None
+
+    assert {code(depth) for depth in range(700, 1000)} <= {None, "invalid_event"}
+
+
+def test_a_key_of_any_length_is_not_repeated_at_length() -> None:
+    unknown = refused_update("ga", strict=True, type="realtime", **{"k" * 10_000: 1})
+    long = refused_response("ga", metadata={"k" * 10_000: "v"})
+
+    assert len(unknown.message) < 300
+    assert len(unknown.param or "") == 200
+    assert len(long.message) < 400

@@ -4,7 +4,7 @@ import os
 import signal
 import wave
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -20,7 +20,7 @@ from vivavoce.engines.api import (
     TranscriptDelta,
     TranscriptionHints,
 )
-from vivavoce.engines.pocketsphinx import PocketSphinx
+from vivavoce.engines.pocketsphinx import PAUSE_S, PocketSphinx
 from vivavoce.engines.pocketsphinx_decoder import (
     STEADY,
     UNSETTLED,
@@ -30,6 +30,8 @@ from vivavoce.engines.pocketsphinx_decoder import (
     plain,
     reach,
 )
+from vivavoce.mailbox import Closed, Mailbox
+from vivavoce.testing import virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -216,6 +218,259 @@ async def test_two_people_at_one_decoder_are_heard_one_after_the_other(shared: P
             people.start_soon(hear, engine, 1)
 
     assert [heard_together[0], heard_together[1]] == heard_alone
+
+
+class Silent:
+    """A turn whose client says when more of it comes, and when it is over."""
+
+    def __init__(self) -> None:
+        self._said: Mailbox[bytes] = Mailbox(1000, 1 << 30)
+        self.taken = anyio.Event()  # all that was said has been heard, and more is asked for
+        self.words: list[str] = []
+        self.transcript: str | None = None
+        self.written = anyio.Event()
+
+    def say(self, *audio: bytes) -> None:
+        for each in audio:
+            assert self._said.put_nowait(each)
+        self.taken = anyio.Event()
+
+    def finish(self) -> None:
+        self._said.close()
+
+    async def _audio(self) -> AsyncIterator[Pcm]:
+        while True:
+            if not len(self._said):
+                self.taken.set()
+            try:
+                audio = await self._said.get()
+            except Closed:
+                return
+            yield Pcm(audio, HEARING_RATE_HZ)
+
+    async def be_heard(self, engine: PocketSphinx) -> None:
+        async with aclosing(engine.transcribe(self._audio(), TranscriptionHints())) as stream:
+            async for each in stream:
+                if isinstance(each, Transcript):
+                    self.transcript = each.text
+                    self.written.set()
+                else:
+                    self.words.append(each.text)
+
+
+class Letters:
+    """Workers for whom each byte is a word, certain at once. They note what they are given."""
+
+    def __init__(self, start: object, *, size: int, waiting: int, name: str) -> None:
+        self._free = anyio.Semaphore(size)
+        self.heard: list[bytes] = []  # by each lease, one after the other
+        self.queued = 0
+        self.process_ids = ()
+
+    async def __aenter__(self) -> "Letters":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator["Spelling"]:
+        await self._free.acquire()
+        self.heard.append(b"")
+        spelling = Spelling(self, len(self.heard) - 1, self._free)
+        try:
+            yield spelling
+        finally:
+            spelling.leave()
+
+
+class Spelling:
+    """A lease of theirs."""
+
+    def __init__(self, workers: Letters, number: int, free: anyio.Semaphore) -> None:
+        self._workers = workers
+        self._number = number
+        self._free = free
+        self._left = False
+        self._replies: list[bytes] = []
+
+    async def send(self, message: bytes) -> None:
+        assert not self._left
+        self._workers.heard[self._number] += message
+        self._replies.append(" ".join(message.decode()).encode())
+
+    def finish(self) -> None:
+        self._replies.append(b"end")
+
+    def leave(self) -> None:
+        if not self._left:
+            self._left = True
+            self._free.release()
+
+    def __aiter__(self) -> "Spelling":
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        return self._replies.pop(0)
+
+
+@pytest.fixture
+def letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PocketSphinx with workers that spell."""
+    monkeypatch.setattr("vivavoce.engines.pocketsphinx.Workers", Letters)
+
+
+def heard_by(engine: PocketSphinx) -> list[bytes]:
+    workers: object = engine._workers
+    assert isinstance(workers, Letters)
+    return workers.heard
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_turn_that_falls_silent_gives_its_decoder_to_one_that_waits() -> None:
+    async def main() -> None:
+        silent, other = Silent(), Silent()
+        async with PocketSphinx(workers=1) as engine, anyio.create_task_group() as turns:
+            turns.start_soon(silent.be_heard, engine)
+            silent.say(b"ab")
+            await silent.taken.wait()
+            turns.start_soon(other.be_heard, engine)
+            other.say(b"xy")
+            other.finish()
+            await anyio.sleep(PAUSE_S - 0.1)
+            assert not other.written.is_set()
+            await anyio.sleep(0.2)
+
+            assert other.transcript == "x y end"
+            turns.cancel_scope.cancel()
+
+    virtual_time.run(main)
+
+
+@pytest.mark.usefixtures("letters")
+def test_who_comes_when_two_have_long_been_silent_is_heard_at_once() -> None:
+    async def main() -> None:
+        async with PocketSphinx(workers=2) as engine, anyio.create_task_group() as turns:
+            for silent in (Silent(), Silent()):
+                turns.start_soon(silent.be_heard, engine)
+                silent.say(b"ab")
+            await anyio.sleep(60)
+            others = Silent(), Silent(), Silent()
+            for other in others:
+                turns.start_soon(other.be_heard, engine)
+                other.say(b"xy")
+                other.finish()
+            for other in others:
+                await other.written.wait()
+
+            assert anyio.current_time() == 60
+            turns.cancel_scope.cancel()
+
+    virtual_time.run(main)
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_turn_that_gave_way_goes_on_behind_the_words_that_were_told() -> None:
+    async def main() -> None:
+        silent, other = Silent(), Silent()
+        async with PocketSphinx(workers=1) as engine, anyio.create_task_group() as turns:
+            turns.start_soon(silent.be_heard, engine)
+            silent.say(b"ab")
+            turns.start_soon(other.be_heard, engine)
+            other.say(b"xy")
+            other.finish()
+            await anyio.sleep(10)
+            silent.say(b"c", b"d")
+            silent.finish()
+
+        assert heard_by(engine) == [b"ab", b"xy", b"abcd"]
+        assert silent.words == ["a b", " c", " d", " end"]
+        assert silent.transcript == "a b c d end"
+
+    virtual_time.run(main)
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_turn_that_gave_way_and_says_no_more_has_its_transcript() -> None:
+    async def main() -> None:
+        silent, other = Silent(), Silent()
+        async with PocketSphinx(workers=1) as engine, anyio.create_task_group() as turns:
+            turns.start_soon(silent.be_heard, engine)
+            silent.say(b"ab")
+            turns.start_soon(other.be_heard, engine)
+            other.say(b"xy")
+            other.finish()
+            await anyio.sleep(10)
+            silent.finish()
+
+        assert silent.transcript == "a b end"
+
+    virtual_time.run(main)
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_turn_that_falls_silent_keeps_its_decoder_while_nobody_waits() -> None:
+    async def main() -> None:
+        silent, other = Silent(), Silent()
+        async with PocketSphinx(workers=2) as engine, anyio.create_task_group() as turns:
+            turns.start_soon(silent.be_heard, engine)
+            silent.say(b"ab")
+            await anyio.sleep(60)
+            turns.start_soon(other.be_heard, engine)
+            other.say(b"xy")
+            other.finish()
+            await anyio.sleep(60)
+            silent.say(b"c")
+            silent.finish()
+
+        assert heard_by(engine) == [b"abc", b"xy"]
+
+    virtual_time.run(main)
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_turn_that_goes_on_in_time_keeps_its_decoder() -> None:
+    async def main() -> None:
+        speaking, other = Silent(), Silent()
+        async with PocketSphinx(workers=1) as engine, anyio.create_task_group() as turns:
+            turns.start_soon(speaking.be_heard, engine)
+            speaking.say(b"a")
+            await speaking.taken.wait()
+            turns.start_soon(other.be_heard, engine)
+            other.say(b"x")
+            other.finish()
+            for _ in range(5):
+                await anyio.sleep(PAUSE_S - 0.1)
+                speaking.say(b"b")
+            speaking.finish()
+
+        assert heard_by(engine) == [b"abbbbb", b"x"]
+
+    virtual_time.run(main)
+
+
+@pytest.mark.shared
+async def test_a_turn_that_gave_way_has_the_words_it_would_have_had(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivavoce.engines.pocketsphinx.PAUSE_S", 0)
+    pcm = recording(shared / "audio/harvard_1.wav")
+    *pieces, last = chunks(pcm, 1000)
+    silent = Silent()
+    async with PocketSphinx(workers=1) as engine:
+        _, alone = await transcript_of(engine, pcm)
+        async with anyio.create_task_group() as turns:
+            turns.start_soon(silent.be_heard, engine)
+            silent.say(*pieces)
+            await silent.taken.wait()
+            _, other = await transcript_of(engine, pcm)
+            silent.say(last)
+            silent.finish()
+
+    assert other == alone
+    assert silent.transcript == alone
+    assert "".join(silent.words) == alone
 
 
 @pytest.mark.parametrize("samples", [1, 400, 1599, 1600, 1700])

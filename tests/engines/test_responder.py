@@ -1,6 +1,7 @@
 """The built-in responder: what it says, when it calls functions, and that it is honest."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -992,3 +993,33 @@ def test_every_language_has_lines_with_the_same_blanks() -> None:
                 ):
                     sample = english if isinstance(english, str) else english[0]
                     assert (blank in line) == (blank in sample), (field, line)
+
+
+def many_tools(count: int) -> list[FunctionTool]:
+    """Functions of fifteen arguments each."""
+    arguments = {f"argument_{n}": STRING for n in range(15)}
+    return [tool(f"function_{n}", "Does something.", **arguments) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "tools", "aside"),
+    [
+        ("hello", [WEATHER], False),
+        ("hello " * 1000, [WEATHER], True),
+        ("hello", many_tools(20), True),
+    ],
+    ids=["a short request", "many words", "many functions"],
+)
+def test_what_takes_long_to_read_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, asked: str, tools: Sequence[FunctionTool], aside: bool
+) -> None:
+    threads = []
+
+    def noted(*_: object) -> str:
+        threads.append(threading.current_thread())
+        return "yes"
+
+    monkeypatch.setattr("vivavoce.engines.responder.answer_for", noted)
+
+    assert answer(asked, tools=tools) == "yes"
+    assert (threads != [threading.main_thread()]) is aside

@@ -2,6 +2,8 @@
 
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -13,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from vivavoce.config import Config, ConfigError
+from vivavoce.runtime.channel import Live, Opening
 from vivavoce.server.app import Address, Application, Certificate, application, bind, serve
 from vivavoce.testing.echo import Echo
 from vivavoce.testing.server import running_in_thread
@@ -107,6 +110,44 @@ async def test_the_second_signal_ends_everything_at_once() -> None:
             with pytest.raises(ConnectionClosed):
                 await client.recv()
     assert anyio.current_time() - began < 10
+
+
+class Lingering(Echo):
+    """An echo whose sessions take half a second to leave."""
+
+    def __init__(self, steps: list[str]) -> None:
+        super().__init__()
+        self._steps = steps
+
+    @asynccontextmanager
+    async def open(self, opening: Opening) -> AsyncIterator[Live]:
+        async with super().open(opening) as live:
+            yield live
+        await anyio.sleep(0.5)
+        self._steps.append("left")
+
+
+async def test_the_second_signal_unloads_the_engines_once_the_sessions_have_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engines = Engines()
+    engines.load.set()
+    echo = Lingering(engines.steps)
+    config = Config(api_keys=(KEY,), drain_s=3600)
+    served = Served(application(config, lambda _: echo, engines=engines))
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(served.run)
+        url = served.address.ws_url + OPENAI
+        async with connect(url, additional_headers=HEADERS) as client:
+            await next_frame(client)
+            signal.raise_signal(signal.SIGTERM)
+            await anyio.sleep(1)
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+    assert engines.steps == ["loading", "loaded", "left", "unloaded"]
+    assert served.status == 0
+    assert [line for line in caplog.records if line.levelname == "ERROR"] == []
 
 
 async def test_engines_that_cannot_be_loaded_end_the_server_with_status_1() -> None:

@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from vivavoce.cli.parser import MISUSE
+from vivavoce.cli.llm import with_model_server
 from vivavoce.cli.scenario import require_scenario
 from vivavoce.cli.terminal import terminal
 from vivavoce.config import ConfigError, load
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         config = load({"config": options.config}, os.environ)
         require_scenario(config)
+        config = with_model_server(config)
         deployments = Deployments(config)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce check: {wrong}\n")

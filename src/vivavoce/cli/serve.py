@@ -1,7 +1,6 @@
 """`vivavoce serve`: the server."""
 
 import argparse
-import logging
 import os
 import shlex
 import shutil
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from vivavoce import __version__
 from vivavoce.cli.address import fault_of_key
+from vivavoce.cli.llm import with_model_server
 from vivavoce.cli.parser import MISUSE, key, one_of, seconds, whole
 from vivavoce.cli.scenario import require_scenario
 from vivavoce.cli.terminal import terminal
@@ -37,6 +37,7 @@ examples:
   vivavoce serve --tls                    as https and wss, with a certificate
                                           for this machine
   vivavoce serve --scenario talk.toml     answer by a script: for tests
+  vivavoce serve --llm auto               let a local Ollama think of the answers
   vivavoce serve --config vivavoce.toml   deployments, recipes and everything
                                           else from a file
 
@@ -77,6 +78,22 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--tls-cert", {"type": Path, "metavar": "FILE", "help": "a certificate of your own, PEM"}),
     ("--tls-key", {"type": Path, "metavar": "FILE", "help": "and its key"}),
     ("--scenario", {"type": Path, "metavar": "FILE", "help": "answer by this script (TOML)"}),
+    (
+        "--recipe",
+        {
+            "metavar": "NAME",
+            "help": "which engines: embedded, local, openai-compatible, or one of the file (embedded)",
+        },
+    ),
+    (
+        "--llm",
+        {
+            "metavar": "URL",
+            "help": "answer by the model server at this address; auto finds a local Ollama",
+        },
+    ),
+    ("--llm-model", {"metavar": "NAME", "help": "which of its models (the first that it names)"}),
+    ("--llm-key", {"type": key, "metavar": "KEY", "help": "the key that it asks for"}),
     ("--strict", {"action": "store_true", "help": "refuse what the hosted service refuses"}),
     (
         "--drain",
@@ -134,6 +151,7 @@ def run(options: argparse.Namespace) -> int:
         asked = load(flags, os.environ)
         _require_keys(asked)
         require_scenario(asked)
+        asked = with_model_server(asked)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce serve: {wrong}\n")
         return MISUSE
@@ -142,6 +160,10 @@ def run(options: argparse.Namespace) -> int:
     except ConfigError as failed:
         sys.stderr.write(f"vivavoce serve: {failed}\n")
         return 1
+
+
+def _secrets(config: Config) -> tuple[str, ...]:
+    return (*config.api_keys, *filter(None, (config.llm_key,)))
 
 
 def _require_keys(config: Config) -> None:
@@ -155,7 +177,7 @@ def _serve(config: Config, *, made_key: bool) -> int:
     from vivavoce.server.app import Address
     from vivavoce.server.assembly import assemble
 
-    start_logging(config.log_level, config.log_format, secrets=config.api_keys)
+    start_logging(config.log_level, config.log_format, secrets=_secrets(config))
     certificate = _certificate(config)
     app = assemble(config)
     console = terminal()
@@ -217,8 +239,6 @@ async def _serve_and_tell(app: "Application", certificate: "Certificate | None",
             # Not through the task group, which would wrap it.
             fault = wrong
         tasks.cancel_scope.cancel()
-    # A second signal leaves tasks behind; as the loop ends, uvicorn would show how each was cut off.
-    logging.getLogger("uvicorn.error").disabled = True
     if fault is not None:
         raise fault
     if readiness.failed.is_set():

@@ -332,10 +332,12 @@ class Responses:
                 )
             case signals.UsageCounted(cached_tokens=cached_tokens):
                 response.count_cached(cached_tokens)
-            case signals.GenerationFinished() if not response.cut_short:
-                return self._end(response, "completed")
-            case signals.GenerationFinished():
+            case signals.GenerationFinished(reason=reason) if reason is not None:
+                return self._end(response, "incomplete", StatusDetails(reason=reason))
+            case signals.GenerationFinished() if response.cut_short:
                 return self._end(response, "incomplete", OVER_BUDGET)
+            case signals.GenerationFinished():
+                return self._end(response, "completed")
             case signals.GenerationFailed(code=code, message=message):
                 details = StatusDetails(error_code=code, error_message=message)
                 return self._end(response, "failed", details)

@@ -1,5 +1,7 @@
 """Everything the engines and the transport report back. Past tense; never a request."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from vivavoce.core.items import Mark
@@ -103,9 +105,10 @@ class UsageCounted(Struct, frozen=True):
 
 
 class GenerationFinished(Struct, frozen=True):
-    """Everything of a response was produced."""
+    """Everything of a response was produced; with a *reason*, there would have been more."""
 
     response_id: str
+    reason: Literal["max_output_tokens", "content_filter"] | None = None
 
 
 class GenerationFailed(Struct, frozen=True):

@@ -6,7 +6,7 @@ time, takes a way of its own; everything else may take its time and is first eas
 """
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeGuard, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -53,6 +53,7 @@ Ignored = Callable[[str], object]
 
 MAX_NOTES = 64  # of ignored keys, a connection
 MAX_NOTED_CHARACTERS = 200
+MAX_ID_CHARACTERS = 512
 WHOLE = Where()
 
 CLIENT_EVENTS = (
@@ -113,11 +114,14 @@ class GaReader:
 
     def _decode_other(self, frame: str | bytes) -> AnyCommand:
         raw = leniency.parsed(frame, strict=self._strict)
-        event_id = raw.get("event_id")
+        sent = raw.get("event_id")
+        event_id = sent if _is_id(sent) else None
         try:
             return self._command(raw)
+        except RecursionError:  # it could be read, if only just, and could not be written again
+            raise leniency.invalid_event("The frame is nested too deeply.").of(event_id) from None
         except Refusal as refusal:
-            raise refusal.of(event_id if isinstance(event_id, str) else None) from None
+            raise refusal.of(event_id) from None
 
     def _command(self, raw: Raw) -> AnyCommand:
         event_id = self._event_id(raw)
@@ -244,9 +248,9 @@ class GaReader:
             tool_choice=meaning.tool_choice(session.tool_choice),
             max_output_tokens=meaning.max_tokens(session.max_output_tokens),
             temperature=session.temperature,
-            tracing=meaning.tracing(session.tracing),
+            tracing=meaning.tracing(session.tracing, where),
             truncation=meaning.truncation(session.truncation),
-            prompt=core(session.prompt),
+            prompt=meaning.prompt(session.prompt, where),
             include=session.include,
             reasoning_effort=core(session.reasoning),
             parallel_tool_calls=session.parallel_tool_calls,
@@ -287,7 +291,7 @@ class GaReader:
     ) -> tuple[FunctionTool, ...] | UnsetType:
         if self._strict:
             meaning.check_descriptions(sent, where)
-        return meaning.tools(sent)
+        return meaning.tools(sent, where)
 
     def _modality(
         self, sent: tuple[Modality, ...] | UnsetType, where: Where
@@ -401,3 +405,8 @@ class GaReader:
         if isinstance(raw, dict) and raw.get("type") == "item_reference":
             return ItemReference(self._read(raw, shapes.Reference, Where(path)).id), ()
         return self._item(raw, path)
+
+
+def _is_id(sent: object) -> TypeGuard[str]:
+    """Whether it can name an event; what is too long for that is not said back."""
+    return isinstance(sent, str) and len(sent) <= MAX_ID_CHARACTERS

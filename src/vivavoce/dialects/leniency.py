@@ -49,17 +49,17 @@ TRANSCRIPTION_PATHS = {
 def parsed(frame: str | bytes, *, strict: bool) -> Raw:
     """The JSON object in *frame*; rule 12, commas before closing brackets, unless *strict*."""
     if len(frame) > CROWDED_BYTES and _separators(frame) > MAX_VALUES:
-        raise _invalid_event(f"The frame holds more than {MAX_VALUES} values.")
+        raise invalid_event(f"The frame holds more than {MAX_VALUES} values.")
     try:
         return _object(frame)
     except UNREADABLE:
         if strict:
-            raise _invalid_event("The frame is not JSON.") from None
+            raise invalid_event("The frame is not JSON.") from None
     try:
         frame = frame.encode() if isinstance(frame, str) else frame
         return _object(TRAILING_COMMA.sub(_without_comma, frame))
     except UNREADABLE:
-        raise _invalid_event("The frame is not JSON.") from None
+        raise invalid_event("The frame is not JSON.") from None
 
 
 def move(raw: Raw, paths: Mapping[str, str], *, over: bool) -> dict[str, str]:
@@ -160,11 +160,12 @@ def _separators(frame: str | bytes) -> int:
 def _object(frame: str | bytes) -> Raw:
     raw = msgspec.json.decode(frame)
     if not isinstance(raw, dict):
-        raise _invalid_event("The frame is not a JSON object.")
+        raise invalid_event("The frame is not a JSON object.")
     return raw
 
 
-def _invalid_event(message: str) -> Refusal:
+def invalid_event(message: str) -> Refusal:
+    """What is no event at all."""
     return Refusal(
         f"{message} An event is an object with a 'type', one a frame.", code="invalid_event"
     )

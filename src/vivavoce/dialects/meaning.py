@@ -3,6 +3,7 @@
 import binascii
 from typing import Literal
 
+import msgspec
 import pybase64
 from msgspec import UNSET, UnsetType
 
@@ -17,12 +18,14 @@ from vivavoce.core.settings import (
     Truncation,
 )
 from vivavoce.dialects import shapes
-from vivavoce.dialects.refusals import Where, fitted, too_long
+from vivavoce.dialects.refusals import Where, fitted, too_large, too_long
 from vivavoce.dialects.shapes import core
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024  # in one event
 MAX_METADATA_PAIRS = 16
 MAX_DESCRIPTION_CHARACTERS = 1024  # of a tool
+MAX_TOOLS_BYTES = 1024 * 1024  # of JSON, all of them together
+MAX_CARRIED_BYTES = 64 * 1024  # of JSON, of an object that is carried and never read
 
 
 def append_audio(sent: shapes.Append) -> AppendAudio:
@@ -57,9 +60,14 @@ def voice(sent: str | shapes.CustomVoice | UnsetType) -> str | CustomVoice | Uns
     return sent if isinstance(sent, str) else core(sent)
 
 
-def tools(sent: tuple[shapes.Tool, ...] | UnsetType) -> tuple[FunctionTool, ...] | UnsetType:
+def tools(
+    sent: tuple[shapes.Tool, ...] | UnsetType, where: Where
+) -> tuple[FunctionTool, ...] | UnsetType:
     """The functions that the client offers."""
-    return UNSET if sent is UNSET else tuple(tool.core() for tool in sent)
+    if sent is UNSET:
+        return UNSET
+    _require_small(sent, "array", MAX_TOOLS_BYTES, where.name("tools"))
+    return tuple(tool.core() for tool in sent)
 
 
 def check_descriptions(sent: tuple[shapes.Tool, ...] | UnsetType, where: Where) -> None:
@@ -82,10 +90,19 @@ def max_tokens(sent: int | str | UnsetType) -> int | UnsetType | None:
 
 
 def tracing(
-    sent: Literal["auto"] | shapes.Tracing | UnsetType | None,
+    sent: Literal["auto"] | shapes.Tracing | UnsetType | None, where: Where
 ) -> Json | Literal["auto"] | UnsetType | None:
     """Carried and shown, never read."""
+    if isinstance(sent, shapes.Tracing):
+        _require_small(sent.metadata, "object", MAX_CARRIED_BYTES, where.name("tracing.metadata"))
     return sent if isinstance(sent, str) else core(sent)
+
+
+def prompt(sent: shapes.Prompt | UnsetType | None, where: Where) -> Json | UnsetType | None:
+    """Carried and shown, never read."""
+    if isinstance(sent, shapes.Prompt):
+        _require_small(sent.variables, "object", MAX_CARRIED_BYTES, where.name("prompt.variables"))
+    return core(sent)
 
 
 def truncation(
@@ -108,3 +125,10 @@ def metadata(sent: shapes.Raw | None, where: Where) -> dict[str, str] | None:
         pair = fitted({"key": key, "value": value}, shapes.MetadataPair, named)
         pairs[pair.key] = pair.value
     return pairs
+
+
+def _require_small(sent: object, what: str, most: int, param: str) -> None:
+    """A Refusal of what takes more than *most* bytes of JSON."""
+    length = 0 if sent is UNSET else len(msgspec.json.encode(sent))
+    if length > most:
+        raise too_large(param, what, most, length)

@@ -38,6 +38,7 @@ KINDS = {
     "list": "an array",
 }
 SHOWN_CHARACTERS = 64  # of a client's own value in a message
+NAMED_CHARACTERS = 200  # of a path, in which there may be keys of the client's own
 
 
 class Where(Struct, frozen=True):
@@ -52,7 +53,7 @@ class Where(Struct, frozen=True):
             if path == now or path.startswith((f"{now}.", f"{now}[")):
                 path = sent + path[len(now) :]
                 break
-        return ".".join(filter(None, (self.prefix, path)))
+        return ".".join(filter(None, (self.prefix, path)))[:NAMED_CHARACTERS]
 
 
 def fitted(raw: object, shape: type[Shape], where: Where, *, strict: bool = True) -> Shape:
@@ -109,6 +110,16 @@ def too_long(param: str, what: str, most: int, length: int) -> Refusal:
     return Refusal(
         f"Invalid '{param}': {what} too long. Expected at most {most} "
         f"{'characters' if what == 'string' else 'entries'}, but got {length} instead.",
+        code=f"{what}_above_max_length",
+        param=param,
+    )
+
+
+def too_large(param: str, what: str, most: int, length: int) -> Refusal:
+    """An array or an object (*what*) that is beyond its limit when it is written down as JSON."""
+    return Refusal(
+        f"Invalid '{param}': {what} too long. Expected at most {most} bytes of JSON, "
+        f"but got {length} instead.",
         code=f"{what}_above_max_length",
         param=param,
     )

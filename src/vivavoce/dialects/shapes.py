@@ -1,7 +1,7 @@
 """What a client may send, in GA's shape: the fields, their types and their ranges.
 
-Numbers and lengths are those of the protocol reference (objects, client-events). A field that is
-declared `Ignored` is known and ignored. Whatever has a counterpart in the core names it by `core()`.
+Numbers and lengths are those of the protocol reference (objects, client-events), and our own where
+it has none: what a session carries is told again with each update. A field that is declared `Ignored` is known and ignored. Whatever has a counterpart in the core names it by `core()`.
 """
 
 from typing import Annotated, Literal, Protocol, TypeVar, overload
@@ -16,9 +16,14 @@ Id = Annotated[str, Meta(max_length=512)]
 CallId = Annotated[str, Meta(max_length=512, pattern=r"^[a-zA-Z0-9_-]+$")]
 ToolName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 Text = Annotated[str, Meta(max_length=1 << 20)]
+Name = Annotated[str, Meta(max_length=256)]  # of a model, a voice, a prompt, a trace, a function
+Language = Annotated[str, Meta(max_length=64)]
+Hint = Annotated[str, Meta(max_length=1 << 14)]
 Picture = Annotated[str, Meta(pattern=r"^data:image/(png|jpe?g);base64,")]
 OutputTokens = Annotated[int, Meta(ge=1, le=4096)] | Literal["inf"]
-Included = tuple[Literal["item.input_audio_transcription.logprobs"], ...]
+Included = Annotated[
+    tuple[Literal["item.input_audio_transcription.logprobs"], ...], Meta(max_length=16)
+]
 Raw = dict[str, object]
 Ignored = object
 
@@ -127,9 +132,9 @@ class SemanticVad(Struct, tag_field="type", tag="semantic_vad"):
 
 
 class Transcription(Struct):
-    model: str | None = None
-    language: str | None = None
-    prompt: str | None = None
+    model: Name | None = None
+    language: Language | None = None
+    prompt: Hint | None = None
     languages: tuple[str, ...] | None = None
     keywords: tuple[str, ...] | None = None
     delay: Effort | None = None
@@ -154,7 +159,7 @@ class AudioInput(Struct):
 
 
 class CustomVoice(Struct):
-    id: str
+    id: Name
 
     def core(self) -> settings.CustomVoice:
         return settings.CustomVoice(self.id)
@@ -162,7 +167,7 @@ class CustomVoice(Struct):
 
 class ResponseAudioOutput(Struct):
     format: Format | UnsetType = UNSET
-    voice: str | CustomVoice | UnsetType = UNSET
+    voice: Name | CustomVoice | UnsetType = UNSET
 
 
 class AudioOutput(ResponseAudioOutput):
@@ -201,8 +206,8 @@ Tools = Annotated[tuple[Tool, ...], Meta(max_length=128)]
 
 
 class Tracing(Struct):
-    workflow_name: str | UnsetType = UNSET
-    group_id: str | UnsetType = UNSET
+    workflow_name: Name | UnsetType = UNSET
+    group_id: Name | UnsetType = UNSET
     metadata: Raw | UnsetType | None = UNSET
 
     def core(self) -> Json:
@@ -224,8 +229,8 @@ class RetentionRatio(Struct):
 
 
 class Prompt(Struct):
-    id: str
-    version: str | UnsetType | None = UNSET
+    id: Name
+    version: Name | UnsetType | None = UNSET
     variables: Raw | UnsetType | None = UNSET
 
     def core(self) -> Json:
@@ -406,7 +411,7 @@ AnyMessage = (
 
 
 class FunctionCall(Item, kw_only=True):
-    name: str
+    name: Name
     arguments: Text
     call_id: CallId | None = None
 

@@ -17,7 +17,7 @@ Engines inherit nothing. They are found by entry point (see `registry`). Besides
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -151,7 +151,13 @@ class WrittenUsage(Struct, frozen=True):
     cached_tokens: int = 0
 
 
-Written = WrittenText | WrittenCall | WrittenUsage
+class CutShort(Struct, frozen=True):
+    """There was more to say: the model reached its limit, or its server does not let it through."""
+
+    reason: Literal["max_output_tokens", "content_filter"]
+
+
+Written = WrittenText | WrittenCall | WrittenUsage | CutShort
 
 
 class LanguageModel(Engine, Protocol):

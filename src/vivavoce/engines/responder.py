@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Self
 
+import msgspec
 from anyio import lowlevel, to_thread
 
 import vivavoce
@@ -58,7 +59,7 @@ class Responder:
     ) -> AsyncGenerator[WrittenText | WrittenCall, None]:
         """Yield the answer word by word, or the calls' arguments in a few pieces each."""
         now = self._local_time()
-        if _length(request) > _LARGE:
+        if _is_large(request):
             answer = await to_thread.run_sync(answer_for, request, self._knowledge, now)
         else:
             answer = answer_for(request, self._knowledge, now)
@@ -67,8 +68,9 @@ class Responder:
             yield piece
 
 
-def _length(request: GenerationRequest) -> int:
-    return len(request.instructions) + sum(len(text_of(item)) for item in request.context)
+def _is_large(request: GenerationRequest) -> bool:
+    length = len(request.instructions) + sum(len(text_of(item)) for item in request.context)
+    return length > _LARGE or length + len(msgspec.json.encode(request.tools)) > _LARGE
 
 
 def _words(text: str) -> Iterator[WrittenText]:

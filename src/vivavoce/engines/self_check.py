@@ -18,6 +18,8 @@ from vivavoce.engines.api import (
     EngineFailure,
     LanguageModel,
     Pause,
+    SpeechModel,
+    Spoken,
     Synthesiser,
     Transcriber,
     Transcript,
@@ -112,6 +114,20 @@ async def _speaks(synthesiser: Synthesiser) -> str:
     return f"spoke 'Hello.' in {duration_ms:.0f} ms at {given[0].pcm.rate_hz} Hz"
 
 
+async def _converses(model: SpeechModel) -> str:
+    hello = Message("item_hello", "user", (InputText("hello"),))
+    async with aclosing(model.converse(GenerationRequest("", (hello,)), {}, Voice())) as stream:
+        given = [each async for each in stream]
+    words = "".join(each.text for each in given if isinstance(each, WrittenText)).strip()
+    duration_ms = sum(each.pcm.duration_ms for each in given if isinstance(each, Spoken))
+    if not words or duration_ms < 100:
+        raise EngineFailure(
+            f"answered 'hello' with {len(words.split())} words in {duration_ms:.0f} ms of audio, "
+            "at least one and 100 expected"
+        )
+    return f"answered 'hello' with {len(words.split())} words in {duration_ms:.0f} ms of audio"
+
+
 # Any, for each check takes the engines of its own slot.
 _SELF_CHECKS: dict[Slot, Callable[[Any], Awaitable[str]]] = {
     "voice_detector": _detects,
@@ -119,6 +135,7 @@ _SELF_CHECKS: dict[Slot, Callable[[Any], Awaitable[str]]] = {
     "turn_judge": _judges,
     "language_model": _answers,
     "synthesiser": _speaks,
+    "speech_model": _converses,
 }
 
 

@@ -63,7 +63,7 @@ def _zipformer(
     return Model(
         name=name,
         slot=TRANSCRIBER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "zipformer"},
         sources=(Source(repository, revision, (*files, "tokens.txt")),),
         licence="Apache-2.0" if name == "zipformer-en" else UNSTATED,
@@ -81,7 +81,7 @@ def _openai_whisper(size: str, revision: str, megabytes: int) -> Model:
     return Model(
         name=f"whisper-{size}",
         slot=TRANSCRIBER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "whisper"},
         sources=(Source(repository, revision, (encoder, decoder, tokens)),),
         licence="MIT",
@@ -104,7 +104,7 @@ def _moonshine(size: str, revision: str, megabytes: int) -> Model:
     return Model(
         name=f"moonshine-{size}-en",
         slot=TRANSCRIBER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "moonshine"},
         sources=(Source(repository, revision, files),),
         licence="MIT",
@@ -120,7 +120,7 @@ def _piper(name: str, voice: str, revision: str, licence: str, terms: str, megab
     return Model(
         name=name,
         slot=SYNTHESISER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "vits"},
         sources=(
             Source(
@@ -189,7 +189,7 @@ _MODELS = (
     Model(
         name="parakeet-tdt-0.6b-v2",
         slot=TRANSCRIBER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "parakeet"},
         sources=(Source(_PARAKEET, "1ab9323565ddb038682214b292f588070a538ce2", _TRANSDUCER),),
         licence="CC-BY-4.0",
@@ -201,7 +201,7 @@ _MODELS = (
     Model(
         name="sense-voice-small",
         slot=TRANSCRIBER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "sense-voice"},
         sources=(
             Source(
@@ -240,7 +240,7 @@ _MODELS = (
     Model(
         name="kokoro-en",
         slot=SYNTHESISER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "kokoro"},
         sources=(
             Source(
@@ -258,7 +258,7 @@ _MODELS = (
     Model(
         name="kokoro-multi",
         slot=SYNTHESISER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "kokoro"},
         sources=(
             Source(
@@ -299,7 +299,7 @@ _MODELS = (
     Model(
         name="matcha-en-ljspeech",
         slot=SYNTHESISER,
-        engine=SHERPA,
+        engine="sherpa",
         options={"kind": "matcha"},
         sources=(
             Source(

@@ -6,6 +6,7 @@ than the client takes it: before each piece of audio the generator waits for roo
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
+from typing import Literal
 
 import anyio
 import msgspec
@@ -25,6 +26,7 @@ from vivavoce.core.signals import (
     UsageCounted,
 )
 from vivavoce.engines.api import (
+    CutShort,
     EngineFailure,
     Recordings,
     SpeechModel,
@@ -141,6 +143,7 @@ class Generation:
         self.recordings = recordings
         self.scope = anyio.CancelScope()
         self.released = anyio.Event()
+        self.cut_short: Literal["max_output_tokens", "content_filter"] | None = None
         self.made: Mailbox[Signal] = Mailbox(MADE_AHEAD, MADE_BYTES)
 
 
@@ -225,7 +228,7 @@ class Responding:
             failed.append(_first(failures))
         if failed:
             return GenerationFailed(generation.response_id, failed[0].code, failed[0].message)
-        return GenerationFinished(generation.response_id)
+        return GenerationFinished(generation.response_id, generation.cut_short)
 
     async def _report(self, generation: Generation, signal: Signal) -> None:
         """Hand over something that was made; waits while too much of it is not told yet."""
@@ -254,7 +257,7 @@ class Responding:
                 if isinstance(each, Spoken):
                     await self._sound(generation, pieces, each)
                 else:
-                    await self._report(generation, _written(generation.response_id, each))
+                    await self._take(generation, each)
         await self._sound_the_rest(generation, pieces)
 
     async def _sound(self, generation: Generation, pieces: Pieces, chunk: Spoken) -> None:
@@ -265,6 +268,27 @@ class Responding:
     async def _sound_the_rest(self, generation: Generation, pieces: Pieces) -> None:
         for pcm, marks in pieces.finish():
             await self._report(generation, AudioProduced(generation.response_id, pcm, marks))
+
+    async def _take(self, generation: Generation, each: Written) -> None:
+        """Take something that a model wrote."""
+        response_id = generation.response_id
+        match each:
+            case WrittenText(text=text):
+                await self._report(generation, TextProduced(response_id, text))
+            case WrittenCall():
+                await self._report(
+                    generation,
+                    CallProduced(response_id, each.index, each.name, each.arguments, each.final),
+                )
+            case WrittenUsage():
+                await self._report(
+                    generation,
+                    UsageCounted(
+                        response_id, each.input_tokens, each.output_tokens, each.cached_tokens
+                    ),
+                )
+            case CutShort(reason=reason):
+                generation.cut_short = reason
 
     def _voice(self, request: GenerationRequest) -> Voice:
         """How to speak, in the engine's own words."""
@@ -277,7 +301,7 @@ class Responding:
         cutter = PhraseCutter()
         async with aclosing(self._language_model.respond(generation.request)) as written:
             async for each in written:
-                await self._report(generation, _written(generation.response_id, each))
+                await self._take(generation, each)
                 for phrase in cutter.push(each.text) if isinstance(each, WrittenText) else ():
                     await phrases.put(phrase, len(phrase))
         for phrase in cutter.finish():
@@ -296,19 +320,6 @@ class Responding:
                 await self._sound(generation, pieces, marked)
         await _ignore(phrases)  # a synthesiser that stops early does not stop the writing
         await self._sound_the_rest(generation, pieces)
-
-
-def _written(response_id: str, each: Written) -> Signal:
-    """What a model wrote, as a signal."""
-    match each:
-        case WrittenText(text=text):
-            return TextProduced(response_id, text)
-        case WrittenCall():
-            return CallProduced(response_id, each.index, each.name, each.arguments, each.final)
-        case WrittenUsage():
-            return UsageCounted(
-                response_id, each.input_tokens, each.output_tokens, each.cached_tokens
-            )
 
 
 def _weight(signal: Signal) -> int:

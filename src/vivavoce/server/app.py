@@ -1,5 +1,6 @@
 """The composition root: a configuration and backends in, an application out; and serving it."""
 
+import asyncio
 import errno
 import signal
 import socket
@@ -29,6 +30,7 @@ from vivavoce.server.wire import HttpProtocol, WebSocketProtocol
 MAX_FRAME_BYTES = 32 * 1024 * 1024  # 15 MiB of audio in an append are 20 MiB of base64
 PING_SECONDS = 20
 UNLOAD_SECONDS = 10
+LEAVING_SECONDS = 2  # for sessions that were disconnected
 STUCK_SECONDS = 30  # a peer that takes nothing for so long is disconnected by the kernel
 BACKLOG = 2048
 
@@ -180,6 +182,17 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         self._tell_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, and unload the engines even if nothing is waited for.
+
+        uvicorn leaves them then, and what the end of the loop cuts off it would show as errors.
+        """
+        await super().shutdown(sockets)
+        if self.force_exit:
+            if tasks := self.server_state.tasks:
+                await asyncio.wait(tasks, timeout=LEAVING_SECONDS)
+            await self.lifespan.shutdown()
 
     def stop(self) -> None:
         """End within a tenth of a second."""

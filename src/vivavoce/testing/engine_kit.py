@@ -36,6 +36,7 @@ from vivavoce.engines.api import (
     EngineFailure,
     Frames,
     LanguageModel,
+    SpeechModel,
     Spoken,
     SpokenMark,
     Synthesiser,
@@ -46,11 +47,12 @@ from vivavoce.engines.api import (
     TurnJudge,
     Voice,
     VoiceDetector,
+    Written,
     WrittenCall,
     WrittenText,
 )
 from vivavoce.engines.registry import Slot
-from vivavoce.testing import judge_kit
+from vivavoce.testing import judge_kit, speech_model_kit
 from vivavoce.testing.babble import babble
 from vivavoce.testing.stopping import (
     Inputs,
@@ -93,6 +95,11 @@ async def check_language_model(make: Callable[[], LanguageModel]) -> None:
 async def check_synthesiser(make: Callable[[], Synthesiser]) -> None:
     """Run every check on a synthesiser that *make* gives."""
     await _check("synthesiser", make())
+
+
+async def check_speech_model(make: Callable[[], SpeechModel]) -> None:
+    """Run every check on a speech model that *make* gives."""
+    await _check("speech_model", make())
 
 
 async def _check(slot: Slot, engine: Engine) -> None:
@@ -419,7 +426,7 @@ def _user(words: str) -> Message:
 
 async def _answer(
     model: LanguageModel, requests: AsyncIterator[GenerationRequest]
-) -> AsyncGenerator[WrittenText | WrittenCall, None]:
+) -> AsyncGenerator[Written, None]:
     """A stream about each request, one after the other; there is but one in these checks."""
     async for request in requests:
         async with aclosing(model.respond(request)) as stream:
@@ -427,7 +434,7 @@ async def _answer(
                 yield value
 
 
-def _text(given: list[WrittenText | WrittenCall]) -> str:
+def _text(given: list[Written]) -> str:
     return "".join(each.text for each in given if isinstance(each, WrittenText))
 
 
@@ -470,7 +477,7 @@ async def _answers_after_a_result(model: LanguageModel) -> None:
     _require_calls(given, (_WEATHER.name,))
 
 
-def _require_calls(given: list[WrittenText | WrittenCall], offered: tuple[str, ...]) -> None:
+def _require_calls(given: list[Written], offered: tuple[str, ...]) -> None:
     """Every call has one name, an index in order, JSON for arguments, and one last piece."""
     calls: dict[int, list[WrittenCall]] = {}
     for each in given:
@@ -652,3 +659,4 @@ CHECKS: dict[Slot, dict[str, Check]] = {
         **_immediate(_SPEECH),
     },
 }
+CHECKS["speech_model"] = speech_model_kit.checks(CHECKS["language_model"])
