@@ -442,9 +442,9 @@ def test_calls_without_numbers_are_told_apart_by_their_names() -> None:
         return {"choices": [{"delta": {"tool_calls": [fields]}}]}
 
     given = read(
-        piece(id="a", function={"name": "one", "arguments": "{"}),
+        piece(function={"name": "one", "arguments": "{"}),
         piece(function={"arguments": "}"}),
-        piece(id="b", function={"name": "two", "arguments": "{}"}),
+        piece(function={"name": "two", "arguments": "{}"}),
         STOP,
     )
 

@@ -12,7 +12,7 @@ import pytest
 from vivavoce.audio.pcm import of_samples
 from vivavoce.core import commands, events
 from vivavoce.core.errors import Refusal
-from vivavoce.core.items import InputAudio, InputText, Message
+from vivavoce.core.items import InputAudio, InputImage, InputText, Message
 from vivavoce.core.settings import (
     AudioFormat,
     AudioInput,
@@ -34,7 +34,7 @@ from vivavoce.runtime.channel import Live, Opening, View
 from vivavoce.runtime.clock import Clock
 from vivavoce.runtime.observer import Observer, Step
 from vivavoce.runtime.recipe import Recipe
-from vivavoce.runtime.runner import Limits, Runners
+from vivavoce.runtime.runner import Limits, Runners, Scale, _size
 from vivavoce.testing import virtual_time
 from vivavoce.testing.ids import CountingIds
 from vivavoce.testing.level_detector import LevelDetector
@@ -280,8 +280,7 @@ def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_at_the_cap() -> No
         line = Line()
         async with session(line, limits=Limits(outbox_items=50, grace_seconds=3600)):
             line._reading_s = 1000
-            for _ in range(200):
-                write(line, "x")
+            line.say(*[commands.ClearAudio()] * 200)
             await line.wait_until(lambda line: line.closed is not None)
 
         assert line.closed is not None
@@ -313,20 +312,112 @@ def test_no_more_large_items_are_taken_than_a_slow_client_reads_of_them() -> Non
     talk(main)
 
 
-def test_tools_count_as_what_a_client_has_to_read() -> None:
-    async def main() -> None:
-        line = Line()
-        tools = (FunctionTool("f", "x" * 15_000),)
-        async with session(line, limits=Limits(outbox_bytes=40_000, grace_seconds=3600)):
-            line._reading_s = 1000
-            for _ in range(5):
-                line.say(commands.UpdateSession(update=SessionUpdate(tools=tools)))
-            await line.wait_until(lambda line: line.closed is not None)
+BULK = "x" * 15_000
+WRITTEN = Message("", "user", (InputText(BULK),))
 
-        assert line.closed is not None
-        assert line.closed[0] == 1008
+
+def settings_update(**changed: object) -> commands.UpdateSession:
+    return commands.UpdateSession(update=msgspec.structs.replace(SessionUpdate(), **changed))
+
+
+ECHOES: dict[str, commands.Command] = {
+    "an item": commands.CreateItem(item=WRITTEN),
+    "a picture": commands.CreateItem(item=Message("", "user", (InputImage(BULK),))),
+    "many empty parts": commands.CreateItem(item=Message("", "user", (InputText(""),) * 500)),
+    "instructions": settings_update(instructions=BULK),
+    "tools": settings_update(tools=(FunctionTool("f", BULK),)),
+    "a prompt": settings_update(prompt={"id": "p", "variables": {"a": BULK}}),
+    "tracing": settings_update(tracing={"metadata": {"a": BULK}}),
+    "a transcription prompt": settings_update(
+        input=AudioInputUpdate(transcription=Transcription("whisper-1", None, BULK))
+    ),
+    "items of a response": commands.CreateResponse(
+        append=(commands.CreateItem(item=WRITTEN),), conversation="none", cancel_previous=True
+    ),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_what_a_client_has_to_read_again_is_not_taken_faster_than_it_reads(
+    echo: commands.AnyCommand,
+) -> None:
+    async def main() -> None:
+        line, taken = Line(), list[Step]()
+        limits = Limits(outbox_bytes=40_000)
+        async with session(line, limits=limits, observers=[taken.append]):
+            line._reading_s = 15
+            line.say(*[echo] * 20)
+            await anyio.sleep(10)
+
+            assert line.closed is None
+            assert 1 < len([step for step in taken if isinstance(step.said, type(echo))]) < 6
 
     talk(main)
+
+
+@pytest.mark.parametrize("quick", [Line, Socket], ids=["at once", "as from a socket"])
+def test_a_client_that_reads_may_change_its_tools_as_quickly_as_it_likes(quick: type[Line]) -> None:
+    async def main() -> None:
+        line = quick(reading_s=0.1)
+        async with session(line, limits=Limits(outbox_bytes=40_000)):
+            for n in range(20):
+                line.say(settings_update(tools=(FunctionTool(f"f{n}", BULK),)))
+            await line.wait_for(events.SessionUpdated, 20)
+
+        assert line.closed is None
+
+    talk(main)
+
+
+def test_a_client_that_reads_may_send_what_is_larger_than_its_outbox() -> None:
+    async def main() -> None:
+        line = Line(reading_s=0.1)
+        async with session(line, limits=Limits(outbox_bytes=40_000)):
+            for _ in range(5):
+                write(line, "x" * 100_000)
+                line.say(commands.ClearAudio())
+            await line.wait_for(events.ItemDone, 5)
+
+        assert line.closed is None
+
+    talk(main)
+
+
+LARGE = commands.CreateResponse(
+    conversation="none",
+    instructions=BULK,
+    tools=(FunctionTool("f", BULK),),
+    input=(WRITTEN, commands.ItemReference("item_1")),
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [*ECHOES.values(), LARGE, msgspec.structs.replace(LARGE, input=None, tools=())],
+    ids=[*ECHOES, "a response", "its instructions"],
+)
+def test_what_waits_to_be_taken_is_counted_with_all_that_it_brings(
+    said: commands.AnyCommand,
+) -> None:
+    assert 15_000 <= _size(said) <= 60_000
+
+
+def test_tools_are_weighed_when_they_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed: list[object] = []
+
+    def weigh(value: object) -> int:
+        weighed.append(value)
+        return 0
+
+    monkeypatch.setattr("vivavoce.runtime.runner._json_size", weigh)
+    one, other = (FunctionTool("f"),), (FunctionTool("g"),)
+    scale = Scale()
+
+    for tools in (one, one, other, other):
+        view = events.SessionView("s", SessionSettings(tools=tools), 0)
+        scale.weigh(events.SessionUpdated(event_id="e", session=view))
+
+    assert [value for value in weighed if value in (one, other)] == [one, other]
 
 
 def test_a_client_that_is_cut_off_is_not_waited_for() -> None:
@@ -334,12 +425,11 @@ def test_a_client_that_is_cut_off_is_not_waited_for() -> None:
         line = Line()
         async with session(line, limits=Limits(outbox_items=50, grace_seconds=3600)):
             line._reading_s = 1000
-            for _ in range(200):
-                write(line, "x")
+            line.say(*[commands.ClearAudio()] * 200)
             await line.wait_until(lambda line: line.closed is not None)
 
         assert anyio.current_time() == 0
-        assert len(line.events(events.ItemAdded)) == 0
+        assert len(line.events(events.AudioCleared)) == 0
 
     talk(main)
 

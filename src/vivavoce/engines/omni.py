@@ -198,7 +198,7 @@ class Heard:
             return InputText(UNSEEN) if isinstance(part, InputImage) and not images else part
 
         def item(item: Item) -> Item:
-            if not isinstance(item, Message) or item.role != "user":
+            if not isinstance(item, Message):
                 return item
             content = tuple(part(item, index, each) for index, each in enumerate(item.content))
             return msgspec.structs.replace(item, content=content)

@@ -23,9 +23,10 @@ from vivavoce.core import commands, effects, events
 from vivavoce.core.effects import Effect, Origin, Tell
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent
-from vivavoce.core.items import text_of
+from vivavoce.core.items import InputImage, Item, Message, Part, text_of, words_of
 from vivavoce.core.responses import Rules
 from vivavoce.core.session import Input, Session
+from vivavoce.core.settings import FunctionTool, SessionSettings
 from vivavoce.core.signals import Connected, Signal
 from vivavoce.core.usage import CountTokens, estimate
 from vivavoce.mailbox import Closed, Mailbox
@@ -38,6 +39,7 @@ from vivavoce.runtime.recipe import Recipe
 from vivavoce.runtime.responding import Responding
 
 SMALL = 512  # bytes: about what an event without audio or long text weighs
+PART = 32  # and a part of an item without its words
 TURNS_PER_BREATH = 16  # inputs taken in a row before other sessions get their turn
 CLOSE_SECONDS = 1
 Inline = TypeVar("Inline", commands.ItemAudio, commands.ListedAudio)
@@ -62,17 +64,21 @@ class Seat:
         self.channel = channel
         self.view = view
         self.outbox: Mailbox[ServerEvent] = Mailbox(limits.outbox_items, limits.outbox_bytes)
+        self.answered = anyio.Event()  # the newest command that is answered with what it brought
+        self.answered.set()
         self.sending = anyio.CancelScope()
         self.goodbye = (1000, "")
+        # However large an event is, it fits where there is room for what is echoed.
+        self._most = limits.outbox_bytes // 4
 
     def sees(self, event: ServerEvent) -> bool:
         """Whether its view shows that event."""
         return self.view.hears_audio or not isinstance(event, events.AudioDelta)
 
-    def offer(self, event: ServerEvent) -> bool:
+    def offer(self, event: ServerEvent, weight: int) -> bool:
         """Have an event said; False when the client takes too little."""
         try:
-            return self.outbox.put_nowait(event, _weight(event))
+            return self.outbox.put_nowait(event, min(weight, self._most))
         except Closed:
             return True  # it is leaving
 
@@ -113,6 +119,7 @@ class Runner:
         self._microphone = Microphone()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
+        self._scale = Scale()
         self._hearing = Hearing(recipe, tasks, self._report)
         self._responding = Responding(recipe, tasks, self._report, self._room)
 
@@ -148,8 +155,10 @@ class Runner:
             # Before it goes in: afterwards the runner has not taken it yet, and there still is room.
             if isinstance(said, commands.AppendAudio):
                 await self._hearing.room()
-            elif isinstance(said, ECHOED):
+            elif _is_echoed(said):
+                await seat.answered.wait()  # the one before; until then there seems to be room
                 await _room_in(seat)
+                seat.answered = anyio.Event()
             await self._put(origin, said, _size(said))
 
     async def _put(self, origin: Origin | None, said: Input, size: int) -> None:
@@ -205,6 +214,8 @@ class Runner:
         if said is not None:
             said = self._decoded(said)
             self._act(Step(self._id, now, origin, said, self._session.receive(said, now, origin)))
+            if origin in self._seats and _is_echoed(said):
+                self._seats[origin].answered.set()
         deadline = self._session.deadline
         if deadline is not None and now >= deadline:
             self._act(Step(self._id, now, None, None, self._session.tick(now)))
@@ -257,8 +268,10 @@ class Runner:
             observer(step)
 
     def _deliver(self, told: Tell) -> None:
+        weight = self._scale.weigh(told.event)
         for origin, seat in self._seats.items():
-            if told.to in (None, origin) and seat.sees(told.event) and not seat.offer(told.event):
+            told_it = told.to in (None, origin) and seat.sees(told.event)
+            if told_it and not seat.offer(told.event, weight):
                 seat.cut_off()
 
     def _do(self, effect: Effect) -> None:
@@ -378,34 +391,91 @@ async def _room_in(seat: Seat) -> None:
         return
 
 
+def _is_echoed(said: Input) -> bool:
+    if isinstance(said, commands.CreateResponse):
+        return bool(said.append)
+    return isinstance(said, ECHOED)
+
+
 def _size(said: Input) -> int:
     """About how many bytes an input takes while it waits."""
     match said:
         case commands.AppendAudio(audio=audio):
             return SMALL + len(audio)
         case commands.CreateItem(item=item, audio=audio):
-            return SMALL + len(text_of(item)) + sum(len(part.audio) for part in audio)
-        case commands.CreateResponse(audio=listed, append=append):
-            items = sum(map(_size, append))
-            return SMALL + items + sum(len(part.audio) for part in listed)
+            return SMALL + _size_of_item(item) + sum(len(part.audio) for part in audio)
+        case commands.CreateResponse():
+            listed = (*(said.input or ()), *said.extra)
+            return (
+                SMALL
+                + sum(map(_size, said.append))
+                + sum(map(_size_of_item, listed))
+                + sum(len(part.audio) for part in said.audio)
+                + len(said.instructions or "")
+                + _json_size(said.tools or None)
+            )
         case commands.UpdateSession(update=update):
-            tools = update.tools or ()
-            return SMALL + (len(msgspec.json.encode(tools)) if tools else 0)
+            return (
+                SMALL
+                + len(update.instructions or "")
+                + sum(
+                    map(
+                        _json_size,
+                        (update.tools, update.prompt, update.tracing, update.input.transcription),
+                    )
+                )
+            )
         case _:
             return SMALL
 
 
-def _weight(event: ServerEvent) -> int:
-    """About how many bytes an event takes while it waits."""
-    match event:
-        case events.AudioDelta(audio=audio):
-            return SMALL + len(audio)
-        case events.ItemRetrieved(audio=audio):
-            return SMALL + sum(len(part.pcm) for part in audio)
-        case events.ItemAdded(item=item):  # which it shares with the event that it is done
-            return SMALL + len(text_of(item))
-        case events.SessionUpdated(session=session):
-            settings = session.settings
-            return SMALL + len(settings.instructions) + len(msgspec.json.encode(settings.tools))
+class Scale:
+    """Says about how many bytes an event takes while it waits.
+
+    The tools of a session are in each event that shows its settings; they are weighed when they
+    have changed.
+    """
+
+    def __init__(self) -> None:
+        self._tools: tuple[FunctionTool, ...] = ()
+        self._tools_size = 0
+
+    def weigh(self, event: ServerEvent) -> int:
+        """The weight of *event*."""
+        match event:
+            case events.AudioDelta(audio=audio):
+                return SMALL + len(audio)
+            case events.ItemRetrieved(audio=audio):
+                return SMALL + sum(len(part.pcm) for part in audio)
+            case events.ItemAdded(item=item):  # which it shares with the event that it is done
+                return SMALL + _size_of_item(item)
+            case events.SessionCreated(session=view) | events.SessionUpdated(session=view):
+                return SMALL + self._weigh_settings(view.settings)
+            case _:
+                return SMALL
+
+    def _weigh_settings(self, settings: SessionSettings) -> int:
+        if settings.tools is not self._tools:
+            self._tools, self._tools_size = settings.tools, _json_size(settings.tools)
+        carried = (settings.prompt, settings.tracing, settings.input.transcription)
+        return len(settings.instructions) + self._tools_size + sum(map(_json_size, carried))
+
+
+def _size_of_item(item: Item | commands.ItemReference) -> int:
+    """Its words and its pictures."""
+    match item:
+        case Message(content=content):
+            return sum(map(_size_of_part, content))
+        case commands.ItemReference():
+            return PART
         case _:
-            return SMALL
+            return len(text_of(item))
+
+
+def _size_of_part(part: Part) -> int:
+    return PART + len(part.image_url if isinstance(part, InputImage) else words_of(part))
+
+
+def _json_size(value: object) -> int:
+    """Of something that was sent as JSON; what is absent takes nothing."""
+    return len(msgspec.json.encode(value)) if value else 0
