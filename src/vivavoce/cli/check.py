@@ -7,19 +7,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
+import msgspec
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from vivavoce.cli.parser import MISUSE
 from vivavoce.cli.llm import with_model_server
+from vivavoce.cli.parser import MISUSE
 from vivavoce.cli.scenario import require_scenario
 from vivavoce.cli.terminal import terminal
-from vivavoce.config import ConfigError, load
+from vivavoce.config import ConfigError, EngineChoice, load
 from vivavoce.deployments import Deployment, Deployments
-from vivavoce.engines.registry import Record, records
+from vivavoce.engines.registry import Record, Slot, records
 from vivavoce.engines.self_check import examine
-from vivavoce.server.engine_room import EngineRoom
+from vivavoce.server.engine_room import EngineRoom, used
 
+Wanted = dict[tuple[Slot, str], list[EngineChoice]]
 MARKS = {"enabled": ("ok", "green"), "disabled": ("off", "dim")}
 
 DESCRIPTION = """\
@@ -53,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce check: {wrong}\n")
         return MISUSE
-    found = anyio.run(_examine_all, backend_options={"use_uvloop": True})
+    wanted = used(each.recipe for each in deployments)
+    found = anyio.run(_examine_all, wanted, backend_options={"use_uvloop": True})
     console = terminal()
     # A person's lines end at words; another program's do not end before they are over.
     console.soft_wrap = not console.is_terminal
@@ -76,7 +79,7 @@ def _by_recipe(deployments: Iterable[Deployment]) -> dict[str, list[str]]:
     return names
 
 
-async def _examine_all() -> list[Record]:
+async def _examine_all(wanted: Wanted) -> list[Record]:
     console = terminal(stderr=True)
     found = []
     with Progress(
@@ -89,8 +92,19 @@ async def _examine_all() -> list[Record]:
         task = progress.add_task("")
         for record in records():
             progress.update(task, description=f"{record.slot} {record.name}")
-            found.append(await examine(record))
+            choices = wanted.get((record.slot, record.name), [])
+            found += [await examine(record, choice.options) for choice in choices]
+            if not choices:
+                found.append(_spare(await examine(record)))
     return found
+
+
+def _spare(record: Record) -> Record:
+    """An engine that no recipe uses: what it lacks is no fault, but what using it would take."""
+    if record.status not in ("misconfigured", "failed self-check"):
+        return record
+    detail = f"not used by any recipe here; to use it: {record.detail}"
+    return msgspec.structs.replace(record, status="disabled", detail=detail)
 
 
 def _story(found: list[Record]) -> Text:

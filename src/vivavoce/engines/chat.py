@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Literal, Self, cast
 import anyio
 
 from vivavoce.core.effects import GenerationRequest
-from vivavoce.engines.api import CutShort, EngineFailure, Written, WrittenCall, WrittenText, WrittenUsage
+from vivavoce.engines.api import (
+    CutShort,
+    EngineFailure,
+    Written,
+    WrittenCall,
+    WrittenText,
+    WrittenUsage,
+)
 from vivavoce.engines.chat_messages import Wire, has_images, messages_of, tools_of
 from vivavoce.engines.model_server import ModelServer
 

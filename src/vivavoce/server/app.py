@@ -305,7 +305,9 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        made = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        # Said to be TCP, since asyncio looks: else small answers wait for those before them.
+        listener = socket.socket(made.family, made.type, socket.IPPROTO_TCP, made.detach())
     except socket.gaierror as error:
         raise ConfigError(f"--host {host}: there is no such address: {error.strerror}") from error
     except OSError as error:

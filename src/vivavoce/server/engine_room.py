@@ -178,6 +178,17 @@ def _speculates(plan: RecipePlan, engines: Mapping[Slot, object]) -> bool:
     return all(getattr(engines[slot], "cheap", False) for slot in worked)
 
 
+def used(plans: Iterable[RecipePlan]) -> dict[tuple[Slot, str], list[EngineChoice]]:
+    """The engines that some recipes use, each with the options it is used with."""
+    found: dict[tuple[Slot, str], list[EngineChoice]] = {}
+    for plan in plans:
+        for slot, choice in _choices(plan):
+            choices = found.setdefault((slot, choice.engine), [])
+            if choice not in choices:
+                choices.append(choice)
+    return found
+
+
 SLOT_OF: dict[str, Slot] = {"detector": "voice_detector", "judge": "turn_judge"}
 
 

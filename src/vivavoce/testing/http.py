@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """Serve *app* in this loop; gives its address, `http://127.0.0.1:PORT`. Leaving ends it at once."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    made = socket.create_server(("127.0.0.1", 0))
+    with socket.socket(made.family, made.type, socket.IPPROTO_TCP, made.detach()) as listener:
         port = listener.getsockname()[1]
         server = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         async with anyio.create_task_group() as tasks:
