@@ -68,6 +68,12 @@ def frames_are_right(
     assert not found, "\n".join(found)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The engines of the extras are installed by `make test-engines` alone, which asks for them."""
+    asked = config.option.markexpr == "extras"
+    return True if collection_path.name == "engines_extra" and not asked else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line what was left out for want of the folder."""
     skipped = terminalreporter.stats.get("skipped", [])

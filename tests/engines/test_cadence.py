@@ -206,7 +206,7 @@ def test_the_judge_keeps_the_contract() -> None:
 
 
 def test_the_judge_passes_its_self_check() -> None:
-    (record,) = [each for each in registry.records() if each.slot == "turn_judge"]
+    (record,) = [each for each in registry.records() if each.name == "cadence"]
 
     examined = anyio.run(self_check.examine, record)
 

@@ -41,8 +41,13 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{first}: is one argument too many; leave it away")
         option = first.partition("=")[0]
         known = [each for action in self._actions for each in action.option_strings]
-        near = difflib.get_close_matches(option, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"{self.prog} --help says which there are"
+        names = {each.lstrip("-"): each for each in known}
+        near = difflib.get_close_matches(option.lstrip("-"), names, n=1)
+        advice = (
+            f"did you mean {names[near[0]]}?"
+            if near
+            else f"{self.prog} --help says which there are"
+        )
         self.error(f"{option}: there is no such option; {advice}")
 
     def _told(self, message: str) -> str:

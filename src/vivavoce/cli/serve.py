@@ -37,7 +37,8 @@ examples:
   vivavoce serve --tls                    as https and wss, with a certificate
                                           for this machine
   vivavoce serve --scenario talk.toml     answer by a script: for tests
-  vivavoce serve --llm auto               let a local Ollama think of the answers
+  vivavoce serve --llm auto               let a local Ollama think of what to
+                                          answer
   vivavoce serve --config vivavoce.toml   deployments, recipes and everything
                                           else from a file
 
