@@ -1,6 +1,7 @@
 """Engines loaded once for all recipes, and what happens when some cannot be."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -8,9 +9,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
-from vivavoce.engines.registry import EngineUnavailable
+from vivavoce.engines.registry import EngineUnavailable, Slot
 from vivavoce.server.assembly import assemble
-from vivavoce.server.engine_room import EngineRoom
+from vivavoce.server.engine_room import EngineRoom, speculates, used, voices
 from vivavoce.testing.server import running
 
 pytestmark = pytest.mark.anyio
@@ -92,3 +93,84 @@ async def test_queues_are_measured_while_a_session_lives(tmp_path: Path) -> None
 
     assert 'vivavoce_queue_depth{queue="inbox"} 0.0' in text
     assert 'vivavoce_queue_depth{queue="outbox"} 0.0' in text
+
+
+async def test_a_full_engine_turns_the_next_session_away_until_there_is_room() -> None:
+    app = assemble(
+        Config(
+            port=0,
+            no_auth=True,
+            recipes={"scripted": PLAN},
+            deployments={"gpt-realtime": DeploymentPlan(recipe="scripted")},
+        )
+    )
+    async with running(app) as address:
+        url = f"ws://{address.netloc}/v1/realtime?model=gpt-realtime"
+        recipe = app.service.backend_for(app.service.deployments.find("gpt-realtime"))
+        transcriber = recipe._recipe.transcriber  # type: ignore[attr-defined]
+        transcriber.full = True
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url).__aenter__()
+        assert refused.value.response.status_code == 429
+        assert refused.value.response.headers["Retry-After"] == "5"
+
+        transcriber.full = False
+        async with connect(url) as client:
+            assert "session.created" in str(await client.recv())
+        async with httpx.AsyncClient(base_url=f"http://{address.netloc}") as http:
+            assert 'vivavoce_refused_total{status="429"} 1.0' in (await http.get("/metrics")).text
+
+
+class Singer:
+    """A synthesiser with voices of its own."""
+
+    voices: ClassVar[dict[str, str]] = {"alloy": "speaker 1", "verse": "speaker 2"}
+
+
+def test_voices_are_those_that_the_engine_knows_and_those_of_the_recipe() -> None:
+    plan = RecipePlan(voices={"cedar": "speaker 9", "alloy": "speaker 3"})
+
+    assert voices(plan, Singer()) == {
+        "alloy": "speaker 3",
+        "verse": "speaker 2",
+        "cedar": "speaker 9",
+    }
+    assert "marin" in voices(RecipePlan(), object())
+
+
+class Cheap:
+    cheap = True
+
+
+@pytest.mark.parametrize(
+    ("plan", "dear", "expected"),
+    [
+        (RecipePlan(), None, True),
+        (RecipePlan(), "transcriber", False),
+        (RecipePlan(), "language_model", False),
+        (RecipePlan(), "synthesiser", False),
+        (RecipePlan(speculation=True), "transcriber", True),
+        (RecipePlan(speculation=False), None, False),
+    ],
+)
+def test_answers_are_made_ready_where_that_is_cheap_or_asked_for(
+    plan: RecipePlan, dear: Slot | None, expected: bool
+) -> None:
+    slots: tuple[Slot, ...] = ("transcriber", "language_model", "synthesiser")
+
+    assert speculates(plan, {s: object() if s == dear else Cheap() for s in slots}) is expected
+
+
+def test_a_model_that_speaks_itself_is_not_asked_in_every_pause() -> None:
+    assert speculates(RecipePlan(speculation=True), {"speech_model": Cheap()}) is False
+
+
+async def test_a_recipe_with_a_speech_model_loads_nobody_else_who_answers() -> None:
+    plan = RecipePlan(transcriber=SCRIPTED, speech_model=EngineChoice("chat-audio", {"url": "x"}))
+
+    assert {slot for slot, _ in used([plan])} == {
+        "voice_detector",
+        "transcriber",
+        "turn_judge",
+        "speech_model",
+    }

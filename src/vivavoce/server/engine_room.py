@@ -99,7 +99,7 @@ class EngineRoom:
             judge=engines["turn_judge"],
             speech_model=engines.get("speech_model"),
             voices=voices(plan, engines.get("speech_model") or engines.get("synthesiser")),
-            speculates=_speculates(plan, engines),
+            speculates=speculates(plan, engines),
         )
 
     def report_work(self, report: Callable[[str, Work], None]) -> None:
@@ -168,7 +168,7 @@ def voices(plan: RecipePlan, engine: object) -> dict[str, str]:
     return {**known, **plan.voices}
 
 
-def _speculates(plan: RecipePlan, engines: Mapping[Slot, object]) -> bool:
+def speculates(plan: RecipePlan, engines: Mapping[Slot, object]) -> bool:
     """Whether answers are made ready in a pause: as the recipe says, else if that costs nothing."""
     if "speech_model" in engines:
         return False  # it would have to be paid for each pause
