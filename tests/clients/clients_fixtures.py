@@ -31,10 +31,13 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of samples: some speech by the embedded synthesiser, and a second of silence."""
+    """A file of samples: some speech by the embedded synthesiser, and the silence of a microphone.
+
+    The agents ask for `semantic_vad`, which waits for up to four seconds of it.
+    """
     file = tmp_path_factory.mktemp("speech") / "speech.pcm"
     samples = anyio.run(_spoken, "What time does the next train to the city leave today?")
-    file.write_bytes(samples.tobytes() + bytes(2 * RATE_HZ))
+    file.write_bytes(samples.tobytes() + bytes(5 * 2 * RATE_HZ))
     return file
 
 
