@@ -217,6 +217,8 @@ class Engines:
                 assert self.transcribing[item_id] is False
                 assert number > max((each.number for each in self.peeks), default=0)
                 self.peeks.append(output)
+            case effects.DropPeek(item_id=item_id):
+                assert item_id in self.transcribing or item_id in self.concluded
             case effects.StopGenerating(response_id=response_id):
                 assert response_id in self.in_progress
                 self.stopped.add(response_id)

@@ -158,9 +158,33 @@ def test_where_nothing_is_to_be_answered_nothing_is_prepared() -> None:
     settings = SessionSettings(
         type="transcription", input=AudioInput(transcription=Transcription("whisper-1"))
     )
-    talk, question = quiet(settings)
+    talk = Talk(settings, speculates=True)
+    talk.hear(*[VOICE] * 20, *QUIET)
 
-    assert talk.say(signals.TranscriptPeeked("item_1", question.number, "hello")) == []
+    assert not talk.effects(effects.PeekTranscript)
+    made = talk.hear(*[SILENCE] * 4)
+    assert [type(each) for each in effects_in(made)][-1] is effects.FinishTranscript
+
+
+def test_the_question_is_taken_back_when_the_user_goes_on() -> None:
+    talk, question = quiet()
+    made = talk.hear(VOICE)
+
+    assert effects.DropPeek(question.item_id) in effects_in(made)
+
+
+def test_a_long_speech_is_not_written_down_again_in_every_pause() -> None:
+    talk = Talk(speculates=True)
+    talk.hear(*[VOICE] * 1000, *QUIET)
+
+    assert not talk.effects(effects.PeekTranscript)
+
+
+def test_detection_that_breaks_in_a_pause_forgets_the_question() -> None:
+    talk, order, _ = prepared()
+    made = talk.say(signals.DetectionFailed(0, "it broke"))
+
+    assert effects.Discard(order.response_id) in effects_in(made)
 
 
 def test_switching_detection_off_throws_it_away() -> None:

@@ -861,3 +861,47 @@ def test_words_lose_the_blanks_around_them() -> None:
     (item,) = talk.request.context
     assert isinstance(item, Message)
     assert item.content == (InputAudio(item.content[0].samples, 24000, "hello"),)  # type: ignore[union-attr]
+
+
+def test_a_transcription_hears_its_own_turn_and_not_the_next() -> None:
+    talk = Talk()
+    frames = [VOICE] * 20 + [SILENCE] * 7 + [VOICE] * 20 + [SILENCE] * 7
+    talk.say(commands.AppendAudio(audio=bytes(1536 * len(frames))))
+    talk.say(signals.Heard(0, tuple(frames)))
+
+    heard: dict[str, int] = {}
+    for each in talk.effects(object):
+        if isinstance(each, effects.Transcribe | effects.TranscribeMore):
+            heard[each.item_id] = heard.get(each.item_id, 0) + len(each.pcm) // 1536
+    items = [each.item for each in events_in(talk.outputs) if isinstance(each, events.ItemAdded)]
+    lengths = {
+        item.id: item.content[0].samples // 768
+        for item in items
+        if isinstance(item, Message) and isinstance(item.content[0], InputAudio)
+    }
+    assert heard == lengths
+    assert len(heard) == 2
+
+
+def test_a_transcription_that_a_commit_overtakes_hears_the_rest() -> None:
+    talk = Talk()
+    talk.hear(*[VOICE] * 10)
+    talk.say(commands.AppendAudio(audio=bytes(1536 * 5)))  # nobody has judged it yet
+    made = talk.say(commands.CommitAudio())
+
+    (order,) = talk.effects(effects.Transcribe)
+    more = [each for each in effects_in(made) if isinstance(each, effects.TranscribeMore)]
+    assert [len(each.pcm) for each in more] == [1536 * 5]
+    assert effects.FinishTranscript(order.item_id) in effects_in(made)
+
+
+def test_switching_detection_off_in_mid_turn_leaves_no_gap_in_what_is_transcribed() -> None:
+    talk = Talk()
+    talk.hear(*[VOICE] * 10)
+    talk.say(commands.AppendAudio(audio=bytes(1536 * 5)))
+    update = SessionUpdate(input=AudioInputUpdate(turn_detection=None))
+    talk.say(commands.UpdateSession(update=update))
+    made = talk.say(commands.AppendAudio(audio=bytes(1536)))
+
+    (more,) = (each for each in effects_in(made) if isinstance(each, effects.TranscribeMore))
+    assert len(more.pcm) == 1536 * 6

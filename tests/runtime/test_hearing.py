@@ -386,12 +386,42 @@ def test_what_was_peeked_at_is_the_transcript_when_nothing_was_said_since() -> N
     ]
 
 
-def test_a_peek_that_is_not_known_yet_is_waited_for() -> None:
-    async def late(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+def test_whichever_is_there_first_is_the_transcript() -> None:
+    def takes(*seconds: float) -> list[Signal]:
+        left = iter(seconds)
+
+        async def late(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+            mine = next(left)
+            async for _ in audio:
+                pass
+            await anyio.sleep(mine)
+            yield Transcript(f"after {mine}")
+
+        async def main(hearing: Hearing) -> None:
+            hearing.transcribe(ORDER)
+            await settle()
+            hearing.peek_transcript("item_1", 1)
+            await settle()
+            hearing.finish_transcript("item_1", peeked=1)
+
+        return peeking(main, late)
+
+    assert takes(0.5, 0.2) == [
+        TranscriptPeeked("item_1", 1, "after 0.2"),
+        TranscriptFinished("item_1", "after 0.2"),
+    ]
+    assert takes(0.1, 0.5) == [
+        TranscriptFinished("item_1", "after 0.1"),
+        TranscriptPeeked("item_1", 1, "after 0.5"),
+    ]
+
+
+def test_the_words_of_a_peek_come_as_they_would_have_come() -> None:
+    async def at_the_end(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
         async for _ in audio:
             pass
-        await anyio.sleep(0.3)
-        yield Transcript("late")
+        yield TranscriptDelta("all of it")
+        yield Transcript("all of it")
 
     async def main(hearing: Hearing) -> None:
         hearing.transcribe(ORDER)
@@ -399,10 +429,34 @@ def test_a_peek_that_is_not_known_yet_is_waited_for() -> None:
         await settle()
         hearing.finish_transcript("item_1", peeked=1)
 
-    assert peeking(main, late) == [
-        TranscriptPeeked("item_1", 1, "late"),
-        TranscriptFinished("item_1", "late"),
+    assert peeking(main, at_the_end)[1:] == [
+        TranscriptGrew("item_1", "all of it"),
+        TranscriptFinished("item_1", "all of it"),
     ]
+
+
+def test_a_peek_that_nobody_wants_is_stopped() -> None:
+    left: list[bool] = []
+
+    async def slow(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+        try:
+            async for _ in audio:
+                pass
+            await anyio.sleep(0.5)
+            yield Transcript("never")
+        except anyio.get_cancelled_exc_class():
+            left.append(True)
+            raise
+
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        hearing.peek_transcript("item_1", 1)
+        await settle()
+        hearing.drop_peek("item_1")
+        await settle()
+        assert left == [True]
+
+    assert peeking(main, slow) == []
 
 
 def test_a_peek_at_odds_with_words_that_were_told_is_not_the_transcript() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from vivavoce.core.effects import (
+    DropPeek,
     Effect,
     FinishTranscript,
     JudgeTurn,
@@ -48,6 +49,7 @@ SMALLEST_COMMIT_MS = 100
 SEMANTIC_PREFIX_MS = 300
 # Speech is confirmed after two frames of 32 ms, and a third may be waiting to be complete.
 DETECTOR_DELAY_MS = 96
+LONGEST_PEEK_MS = 30_000  # of a turn: to write down a longer one again and again costs too much
 JUDGED_MS = 8000  # as much of a turn as a judge of turns listens to
 
 TranscriptEnd = TranscriptFinished | TranscriptFailed
@@ -76,7 +78,7 @@ class SpokenAudio(Struct, frozen=True):
     ended: TranscriptEnd | None = None
 
 
-Heeded = Began | JudgeTurn | PeekTranscript | Resumed | SpokenAudio
+Heeded = Began | Effect | Resumed | SpokenAudio
 
 
 class Ear:
@@ -103,6 +105,7 @@ class Ear:
         self._transcribing: str | None = None  # the item to come whose transcription is open
         self._committed = 0  # the tick up to which all audio was committed or thrown away
         self._ended: TranscriptEnd | None = None  # how the open one ended, if it did already
+        self._fed = 0  # the tick up to which the open one has its audio
         self._words: list[str] = []  # of the open one, so far
         self._peeks = 0  # how often it was asked what had been said so far
         self._peek: int | None = None  # the newest question, if nothing was said since
@@ -141,15 +144,12 @@ class Ear:
         pcm = self._buffer.append(audio)
         if not pcm:
             return []
-        effects: list[Effect] = []
         if self._detector is not None:
-            effects.append(Listen(self._stream, pcm, self.format.rate_hz))
-        if self._transcribing is not None:
-            if self._ended is None:
-                effects.append(TranscribeMore(self._transcribing, pcm))
-        elif self._detector is None and self.wants_words:
-            effects.append(self._transcribe(mint("item_"), self._uncommitted_from))
-        return effects
+            return [Listen(self._stream, pcm, self.format.rate_hz)]
+        if self._transcribing is None and self.wants_words:
+            end = self._buffer.end
+            return [self._transcribe(mint("item_"), self._uncommitted_from, end)]
+        return self._feed(self._buffer.end)
 
     def hear(self, heard: Heard, mint: Mint) -> Iterator[Heeded]:
         """Follow the detector, and tell where turns begin, pause, go on and end."""
@@ -165,17 +165,21 @@ class Ear:
                     yield self._begin(at_ms, mint("item_"))
                 case Paused(at_ms=at_ms):
                     yield self._question(at_ms)
-                case Quietened() if self._transcribing is not None and self._ended is None:
+                case Quietened(at_ms=at_ms) if self._can_be_peeked_at:
+                    yield from self._feed(self._tick(at_ms))
                     self._peeks += 1
                     self._peek = self._peeks
-                    yield PeekTranscript(self._transcribing, self._peek)
+                    yield PeekTranscript(self._turn or "", self._peek)
                 case Resumed() as resumed:
+                    if self._peek is not None:
+                        yield DropPeek(self._turn or "")
                     self._peek = None
                     yield resumed
                 case Stopped(at_ms=at_ms):
                     yield self._cut(self._tick(at_ms), mint, peeked=self._peek)
         if self._detector is None or heard.stream != self._stream:
             return
+        yield from self._feed(self._tick(self._detector.heard_ms))
         if self._turn is None:
             self._forget_silence(self._detector.heard_ms)
         elif self._buffer.byte_count > MAX_UNCOMMITTED_BYTES:
@@ -216,6 +220,7 @@ class Ear:
         """
         if self._detector is None or stream != self._stream:
             return False
+        self._peek = None
         self._restart()
         return True
 
@@ -354,7 +359,10 @@ class Ear:
         padded = self._tick(at_ms) - self._prefix_ms * TICKS_PER_MS
         self._turn, self._turn_start = item_id, max(padded, self._uncommitted_from)
         self._words.clear()
-        effects = (self._transcribe(item_id, self._turn_start),) if self.wants_words else ()
+        effects: tuple[Effect, ...] = ()
+        if self.wants_words and self._detector is not None:
+            judged = self._tick(self._detector.heard_ms)
+            effects = (self._transcribe(item_id, self._turn_start, judged),)
         return Began(item_id, self._turn_start // TICKS_PER_MS, effects)
 
     def _question(self, at_ms: int) -> JudgeTurn:
@@ -378,7 +386,8 @@ class Ear:
         effects: list[Effect] = []
         if self.wants_words or self._transcribing is not None:
             if self._transcribing is None:
-                effects.append(self._transcribe(item_id, start))
+                effects.append(self._transcribe(item_id, start, end))
+            effects += self._feed(end)
             if self._ended is None:
                 effects.append(FinishTranscript(item_id, peeked))
             self._due[item_id] = (end - start) // TICKS_PER_MS
@@ -399,9 +408,23 @@ class Ear:
             ended,
         )
 
-    def _transcribe(self, item_id: str, start: int) -> Transcribe:
-        self._transcribing = item_id
-        return self._order(item_id, self._buffer.since(start), self.format.rate_hz)
+    @property
+    def _can_be_peeked_at(self) -> bool:
+        """Whether what was said so far may be written down beside what goes on."""
+        spoken = self._buffer.end - self._turn_start
+        open_still = self._transcribing is not None and self._transcribing == self._turn
+        return open_still and self._ended is None and spoken <= LONGEST_PEEK_MS * TICKS_PER_MS
+
+    def _transcribe(self, item_id: str, start: int, end: int) -> Transcribe:
+        self._transcribing, self._fed = item_id, end
+        return self._order(item_id, self._buffer.between(start, end), self.format.rate_hz)
+
+    def _feed(self, until: int) -> list[Effect]:
+        """Have the open transcription hear as far as that, which lies in its item."""
+        if self._transcribing is None or self._ended is not None or until <= self._fed:
+            return []
+        pcm, self._fed = self._buffer.between(self._fed, until), until
+        return [TranscribeMore(self._transcribing, pcm)] if pcm else []
 
     def _order(self, item_id: str, pcm: bytes, rate_hz: int) -> Transcribe:
         asked = self._settings.transcription

@@ -69,6 +69,12 @@ class PeekTranscript(Struct, frozen=True):
     number: int
 
 
+class DropPeek(Struct, frozen=True):
+    """Nobody wants to know that any more: the item goes on."""
+
+    item_id: str
+
+
 class FinishTranscript(Struct, frozen=True):
     """That was all its audio; the transcript is wanted now.
 
@@ -159,6 +165,7 @@ Effect = (
     | Transcribe
     | TranscribeMore
     | PeekTranscript
+    | DropPeek
     | FinishTranscript
     | DropTranscript
     | JudgeTurn

@@ -166,6 +166,7 @@ class Session:
                 self._connect(wall_time)
             case signals.DetectionFailed(stream=stream, message=message):
                 if self._ear.listen_again(stream):
+                    self._responses.discard()
                     self._tell_error(Refusal(message, kind="server_error", code=None))
             case signals.TranscriptGrew(item_id=item_id, delta=delta):
                 self._caption(item_id, delta)
@@ -273,12 +274,15 @@ class Session:
             match boundary:
                 case Began():
                     self._begin_turn(boundary)
-                case effects.JudgeTurn() | effects.PeekTranscript():
-                    self._out.do(boundary)
-                case Resumed():
-                    self._responses.discard()
                 case SpokenAudio():
                     self._end_turn(boundary)
+                case Resumed():
+                    self._responses.discard()
+                case effects.PeekTranscript():
+                    if self._answers_turns and not self._ear.due:
+                        self._out.do(boundary)
+                case _:
+                    self._out.do(boundary)
         if self._silence.overdue:
             self._address_silence()
 

@@ -47,6 +47,7 @@ BOX_ITEMS = 100_000
 BOX_BYTES = 64 * 1024 * 1024
 # Audio is worked on in pieces of a second, so that a long append does not hold up the loop.
 PIECE_SECONDS = 1
+LONGEST_KEPT_S = 40  # of what may be peeked at
 
 
 class Stream:
@@ -121,6 +122,8 @@ class Dictation(Stream):
         """Hand audio over."""
         if self.said is not None:
             self.said += pcm
+            if len(self.said) > 2 * self.rate_hz * LONGEST_KEPT_S:
+                self.said = None
         super().offer(pcm)
 
     def stop(self) -> None:
@@ -138,7 +141,12 @@ class Peek:
         self.number = number
         self.scope = anyio.CancelScope()
         self.known = anyio.Event()
+        self.words = ""  # as deltas
         self.transcript: str | None = None
+
+    def agrees(self, told: str) -> bool:
+        """Whether its transcript goes on where the words that were *told* end."""
+        return self.transcript is not None and (self.words or self.transcript).startswith(told)
 
 
 class Hearing:
@@ -197,14 +205,28 @@ class Hearing:
         stream.peek = Peek(number)
         self._tasks.start_soon(self._peek, item_id, stream, stream.peek)
 
+    def drop_peek(self, item_id: str) -> None:
+        """Nobody wants to know what that item would be."""
+        stream = self._transcribing.get(item_id)
+        if stream is not None and stream.peek is not None:
+            stream.peek.scope.cancel()
+            stream.peek = None
+
     def finish_transcript(self, item_id: str, peeked: int | None = None) -> None:
-        """No more audio of that item; what was *peeked* at will do, if it is not at odds."""
+        """No more audio of that item; what was *peeked* at will do, if it is not at odds.
+
+        What is not known yet is not waited for: whichever comes first is the transcript.
+        """
         if (stream := self._transcribing.get(item_id)) is None:
             return
-        if peeked is not None and stream.peek is not None and stream.peek.number == peeked:
-            self._tasks.start_soon(self._take_peek, item_id, stream, stream.peek)
-        else:
+        peek = stream.peek
+        if peek is None or peek.number != peeked:
+            self.drop_peek(item_id)
             stream.finish()
+            return
+        if not peek.known.is_set() or not peek.agrees(stream.words):
+            stream.finish()
+        self._tasks.start_soon(self._take_peek, item_id, stream, peek)
 
     def drop_transcript(self, item_id: str) -> None:
         """Nobody wants that transcript."""
@@ -261,8 +283,11 @@ class Hearing:
                     self._transcriber.transcribe(so_far.audio(), stream.hints)
                 ) as words:
                     async for each in words:
-                        if isinstance(each, Transcript):
-                            peek.transcript = each.text
+                        match each:
+                            case TranscriptDelta(text=text):
+                                peek.words += text
+                            case Transcript(text=text):
+                                peek.transcript = text
             except EngineFailure:
                 peek.transcript = None  # the stream itself may do better
             peek.known.set()
@@ -273,16 +298,14 @@ class Hearing:
         """Make what was peeked at the transcript, unless other words were told already."""
         with stream.taking:
             await peek.known.wait()
-            words = peek.transcript
-            if words is None or not words.startswith(stream.words):
-                stream.finish()
-                return
-            if self._transcribing.get(item_id) is not stream:
-                return
+            theirs = self._transcribing.get(item_id) is not stream
+            if theirs or peek.transcript is None or not peek.agrees(stream.words):
+                return  # the stream itself says what was said, or has said it
             del self._transcribing[item_id]
-            if stream.words and (rest := words[len(stream.words) :]):
+            stream.scope.cancel()
+            if rest := peek.words[len(stream.words) :]:
                 await self._tell(TranscriptGrew(item_id, rest))
-            await self._tell(TranscriptFinished(item_id, words))
+            await self._tell(TranscriptFinished(item_id, peek.transcript))
             stream.stop()
 
     async def _write_down(self, item_id: str, stream: Dictation) -> None:

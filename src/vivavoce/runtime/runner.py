@@ -284,6 +284,8 @@ class Runner:
                 self._hearing.transcribe_more(item_id, pcm)
             case effects.PeekTranscript(item_id=item_id, number=number):
                 self._hearing.peek_transcript(item_id, number)
+            case effects.DropPeek(item_id=item_id):
+                self._hearing.drop_peek(item_id)
             case effects.FinishTranscript(item_id=item_id, peeked=peeked):
                 self._hearing.finish_transcript(item_id, peeked)
             case effects.DropTranscript(item_id=item_id):
