@@ -389,7 +389,7 @@ class Chatter:
             session._conversation.items,
             tuple(session._responses._running),
             session._ear.speaking,
-            session._ear.clock_ms,
+            session._ear._buffer.end,
             session._ear.due,
             len(session._waiting),
         )
@@ -738,8 +738,8 @@ class Chatter:
         assert not session._ear.due
         assert not session._captions._followed
         assert not session._captions._held
-        assert not session._dictations._running
-        assert not session._dictations._waiting
+        assert not session._intake.dictations._running
+        assert not session._intake.dictations._waiting
         assert not session._responses._prepared
         assert not self.engines.prepared
         assert not session._waiting

@@ -22,10 +22,10 @@ from vivavoce.core.captions import Captions
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.ear import Ear
 from vivavoce.core.events import ServerEvent
+from vivavoce.core.intake import Intake
 from vivavoce.core.playback import Playback
 from vivavoce.core.response import MessageDraft, Response
 from vivavoce.core.responses import Responses
-from vivavoce.core.session import Session
 from vivavoce.dialects.api import Dialect
 
 pytestmark = pytest.mark.judges_frames
@@ -621,7 +621,7 @@ def playback_begins_with_every_sound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_committed_does_not_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "_join", lambda self, item, after=None: None)
+    monkeypatch.setattr(Intake, "join", lambda self, item, after=None: None)
 
 
 def tokens_are_miscounted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,16 +118,6 @@ class Ear:
         return self._buffer.format
 
     @property
-    def clock_ms(self) -> int:
-        """How much audio was ever appended."""
-        return self._buffer.end // TICKS_PER_MS
-
-    @property
-    def committed_ms(self) -> int:
-        """How much of that was committed or thrown away."""
-        return self._committed // TICKS_PER_MS
-
-    @property
     def speaking(self) -> bool:
         """Whether a turn is under way."""
         return self._turn is not None

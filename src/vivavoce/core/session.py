@@ -17,26 +17,22 @@ from msgspec import UNSET
 
 from vivavoce.core import commands, effects, events, signals
 from vivavoce.core.captions import Captions, Followed
-from vivavoce.core.conversation import Conversation, duplicate
-from vivavoce.core.dictations import Dictation, Dictations, Place
+from vivavoce.core.conversation import Conversation
 from vivavoce.core.ear import Began, Ear, SpokenAudio, TranscriptEnd
 from vivavoce.core.effects import Origin, Output
 from vivavoce.core.errors import Refusal
+from vivavoce.core.intake import Intake
 from vivavoce.core.items import (
-    FunctionCall,
-    FunctionCallOutput,
     InputAudio,
-    Item,
     Message,
     OutputAudio,
-    measured,
     text_of,
     unwritten,
     written,
 )
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.response import Response
-from vivavoce.core.responses import Due, Responses, Rules, named
+from vivavoce.core.responses import Responses, Rules
 from vivavoce.core.settings import AudioFormat, CustomVoice, SessionSettings, merge
 from vivavoce.core.silence import Silence, idle_timeout_ms
 from vivavoce.core.turns import Resumed
@@ -44,8 +40,6 @@ from vivavoce.core.usage import CountTokens, estimate
 
 Input = commands.AnyCommand | Refusal | signals.Signal
 
-MAX_APPENDED = 100  # items that a response brings along
-NOWHERE = ""  # the place of words that belong to no item of the conversation
 MAX_WAITING = 8  # responses that wait for the one before them
 
 
@@ -64,7 +58,6 @@ class Session:
         self._expires: float | None = None
         self._expires_at = 0
         self._silence = Silence()
-        self._dictations = Dictations()
         self._waiting: list[tuple[commands.CreateResponse, Origin | None]] = []
         self._conversation = Conversation(mint("conv_"))
         self._responses = Responses(self._conversation, rules, self._out, count)
@@ -72,6 +65,9 @@ class Session:
             settings.input, transcribes=rules.reads, judges=rules.judges, hasty=rules.speculates
         )
         self._captions = Captions(self._out, count)
+        self._intake = Intake(
+            self._conversation, self._ear, self._captions, self._out, reads=rules.reads
+        )
 
     # The machine's three levers.
 
@@ -144,7 +140,7 @@ class Session:
             case commands.ClearOutput():
                 self._clear_output()
             case commands.CreateItem():
-                self._create_item(command)
+                self._intake.create(command, self.settings.input)
             case commands.RetrieveItem(item_id=item_id):
                 self._retrieve(item_id, origin)
             case commands.TruncateItem():
@@ -344,7 +340,7 @@ class Session:
                 previous_item_id=self._conversation.last_id,
             )
         )
-        self._join(Message(spoken.item_id, "user", (part,)))
+        self._intake.join(Message(spoken.item_id, "user", (part,)))
         self._conversation.recordings.grow(spoken.item_id, 0, spoken.pcm, spoken.format)
         self._out.do(*spoken.effects)
 
@@ -362,7 +358,7 @@ class Session:
     def _interrupt(self) -> None:
         """The user speaks: stop what is being said to them."""
         if self._responses.active is not None:
-            self._let_go(self._responses.stop(self._responses.active, "turn_detected"))
+            self._intake.let_go(self._responses.stop(self._responses.active, "turn_detected"))
         self._silence_playback()
 
     def _silence_playback(self) -> None:
@@ -420,8 +416,8 @@ class Session:
         length_ms = self._ear.settle(ended)
         if length_ms is None:
             return
-        place = self._dictations.place(ended.item_id)
-        self._out.do(*self._dictations.end(ended.item_id))
+        place = self._intake.dictations.place(ended.item_id)
+        self._out.do(*self._intake.dictations.end(ended.item_id))
         if isinstance(ended, signals.TranscriptFailed):
             self._captions.fail(ended)
             for response in self._responses.give_up(ended):
@@ -438,58 +434,6 @@ class Session:
             self._conversation.replace(written(item, content_index, words))
 
     # Items.
-
-    def _join(self, item: Item, after: str | None = None) -> None:
-        """Put a finished item into the conversation and say so."""
-        previous = self._conversation.add(item, after)
-        self._out.tell(
-            events.ItemAdded(event_id=self._out.event_id(), previous_item_id=previous, item=item)
-        )
-        self._out.tell(
-            events.ItemDone(event_id=self._out.event_id(), previous_item_id=previous, item=item)
-        )
-
-    def _create_item(self, command: commands.CreateItem) -> None:
-        item = named(command.item, self._out.mint)
-        self._check_item(item, command)
-        self._add_item(item, command)
-
-    def _check_item(self, item: Item, command: commands.CreateItem) -> None:
-        """Refuse an item that cannot join the conversation."""
-        if self._ear.reserves(item.id):
-            raise duplicate(item.id)
-        self._conversation.check_place(item.id, command.previous_item_id)
-        self._conversation.check_room(item)
-        if isinstance(item, FunctionCallOutput) and not self._conversation.has_call(item.call_id):
-            raise _no_such_call(item.call_id)
-        self._dictations.check(each.audio for each in command.audio)
-
-    def _add_item(self, item: Item, command: commands.CreateItem) -> None:
-        audio = {each.content_index: _whole_samples(each.audio) for each in command.audio}
-        audio_format = self.settings.input.format
-        item = measured(item, audio, audio_format.rate_hz)
-        keys = self._keys(item, audio)
-        self._join(item, command.previous_item_id)
-        for index, pcm in audio.items():
-            self._conversation.recordings.grow(item.id, index, pcm, audio_format)
-        for key, index in keys.items():
-            self._dictate(key, (item.id, index), audio[index], audio_format.rate_hz)
-            if self._reads_along:
-                self._follow(key, item.id, index)
-
-    def _keys(self, item: Item, audio: dict[int, bytes]) -> dict[str, int]:
-        """The parts of an item to write down, by the id of the dictation: the item's for the first.
-
-        Audio that came with its words is not written down again.
-        """
-        if not self._ear.wants_words:
-            return {}
-        parts = [index for index in unwritten(item) if index in audio]
-        return {self._out.mint("item_") if nth else item.id: at for nth, at in enumerate(parts)}
-
-    def _dictate(self, key: str, place: Place, pcm: bytes, rate_hz: int) -> None:
-        orders = tuple(self._ear.dictate(key, pcm, rate_hz))
-        self._out.do(*self._dictations.add(Dictation(key, place, orders, len(pcm))))
 
     def _retrieve(self, item_id: str, origin: Origin | None) -> None:
         item = self._responses.item(item_id)
@@ -547,39 +491,15 @@ class Session:
         self._responses.check(command)
         if command.voice is not UNSET:
             self._check_voice(command.voice, "response.audio.output.voice")
-        appended = self._appended(command)
-        self._dictations.check(each.audio for each in command.audio)
+        appended = self._intake.check_along(command)
         if command.cancel_previous and self._responses.active is not None:
             self._await_silence(self._responses.stop(self._responses.active, "client_cancelled"))
         if command.commit and self._ear.has_said:
             self._commit_by_hand()
         for item, each in zip(appended, command.append, strict=True):
-            self._add_item(item, each)
+            self._intake.add(item, each, self.settings.input)
         self._responses.discard()
         self._respond(command)
-
-    def _appended(self, command: commands.CreateResponse) -> list[Item]:
-        """The items that a response brings along; Refusal if one of them cannot be added."""
-        if len(command.append) > MAX_APPENDED:
-            raise Refusal(
-                f"Invalid 'response.append_input_items': array too long. Expected at most "
-                f"{MAX_APPENDED} items, but got {len(command.append)} instead.",
-                code="array_above_max_length",
-                param="response.append_input_items",
-            )
-        items: dict[str, Item] = {}
-        calls: set[str] = set()
-        for each in command.append:
-            item = named(each.item, self._out.mint)
-            if item.id in items:
-                raise duplicate(item.id)
-            if not isinstance(item, FunctionCallOutput) or item.call_id not in calls:
-                self._check_item(item, each)
-            if isinstance(item, FunctionCall):
-                calls.add(item.call_id)
-            items[item.id] = item
-        self._dictations.check(part.audio for each in command.append for part in each.audio)
-        return list(items.values())
 
     def _wait(self, command: commands.CreateResponse, origin: Origin | None) -> None:
         if command.audio or any(each.audio for each in command.append):
@@ -603,52 +523,10 @@ class Session:
     def _respond(self, command: commands.CreateResponse) -> None:
         if command.conversation == "auto":
             self._silence.end()
-        due = {
-            key: (item, index)
-            for key in self._ear.due
-            for item_id, index in (self._dictations.place(key),)
-            if (item := self._conversation.find(item_id)) is not None
-        }
-        command, dictated, recordings = self._dictate_listed(command)
-        ended = self._responses.begin(command, self.settings, due | dictated, recordings)
+        command, dictated, recordings = self._intake.listed(command, self.settings.input)
+        due = self._intake.due() | dictated
+        ended = self._responses.begin(command, self.settings, due, recordings)
         self._await_silence(ended)
-
-    def _dictate_listed(
-        self, command: commands.CreateResponse
-    ) -> tuple[commands.CreateResponse, Due, tuple[effects.Recording, ...]]:
-        """Have the audio written down that came inside the response's own input, or keep it."""
-        rate_hz = self.settings.input.format.rate_hz
-        audio: dict[int, dict[int, bytes]] = {}
-        for each in command.audio:
-            audio.setdefault(each.index, {})[each.content_index] = _whole_samples(each.audio)
-        listed = list(command.input or ())
-        due: Due = {}
-        recordings: list[effects.Recording] = []
-        for at, parts in audio.items():
-            item = listed[at]
-            if isinstance(item, commands.ItemReference):
-                continue
-            listed[at] = item = measured(named(item, self._out.mint), parts, rate_hz)
-            if not self.rules.reads:
-                recordings += (
-                    effects.Recording(item.id, index, pcm, rate_hz) for index, pcm in parts.items()
-                )
-                continue
-            for index in unwritten(item):
-                if index in parts:
-                    key = self._out.mint("item_")
-                    due[key] = (item, index)
-                    self._dictate(key, (NOWHERE, index), parts[index], rate_hz)
-        if audio:
-            command = msgspec.structs.replace(command, input=tuple(listed), audio=())
-        return command, due, tuple(recordings)
-
-    def _let_go(self, ended: Response) -> None:
-        """Nobody else waits for the words of what a response listed for itself."""
-        for dictation in ended.awaited:
-            if self._dictations.place(dictation)[0] == NOWHERE:
-                self._ear.forget(dictation)
-                self._out.do(*self._dictations.drop(dictation))
 
     # Silence.
 
@@ -659,7 +537,7 @@ class Session:
     def _await_silence(self, ended: Response | None) -> None:
         """After a response, give the user until the timeout behind its last word to speak."""
         if ended is not None:
-            self._let_go(ended)
+            self._intake.let_go(ended)
         if ended is None or ended.conversation is None or self._idle_ms is None:
             return
         if not self._ear.speaking:
@@ -688,13 +566,3 @@ class Session:
         self._commit(spoken)
         self._answer_turn()
         self._show_words(spoken)
-
-
-def _no_such_call(call_id: str) -> Refusal:
-    return Refusal(
-        f"Tool call ID '{call_id}' not found in conversation.", code="invalid_tool_call_id"
-    )
-
-
-def _whole_samples(pcm: bytes) -> bytes:
-    return pcm[: len(pcm) // 2 * 2]
