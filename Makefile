@@ -39,8 +39,8 @@ clean:  ## Remove what was installed and built
 
 $(VENV)/bin/python:
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "vivavoce needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "vivavoce needs Python 3.11, 3.12 or 3.13; say make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 

@@ -348,6 +348,27 @@ def test_a_file_name_that_leads_out_of_the_folder_is_refused(hub: FakeHub, tmp_p
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.parametrize("digest", ["../../evil", "", "ab" * 19, "AB" * 20, "ab" * 40, None, 7])
+@pytest.mark.parametrize("kind", ["sha256", "blobId"])
+def test_a_digest_that_is_none_is_refused_and_names_no_file(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, digest: object
+) -> None:
+    def lying(path: str, contents: bytes) -> dict[str, object]:
+        told = {"rfilename": path, "size": len(contents), "blobId": "ab" * 20}
+        lfs = {"sha256": digest, "size": len(contents), "pointerSize": 130}
+        return told | ({"lfs": lfs} if kind == "sha256" else {"blobId": digest})
+
+    monkeypatch.setattr("vivavoce.testing.hub._sibling", lying)
+    with (
+        hub_in_thread(hub) as address,
+        pytest.raises(ModelError, match=r"no digest of 'model\.onnx"),
+    ):
+        store_at(tmp_path, address).pull("tiny-en")
+
+    assert hub.asked == []
+    assert not list(tmp_path.rglob("*evil*"))
+
+
 def test_the_login_goes_to_the_hub_and_not_to_where_it_redirects(
     store: Store, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

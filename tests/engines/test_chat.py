@@ -267,8 +267,12 @@ def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     assert sent[-1] == {"role": "tool", "tool_call_id": "call_1", "content": "(no result yet)"}
 
 
-def test_a_result_without_its_call_is_left_out() -> None:
-    assert [each["role"] for each in said(HELLO, output(1))] == ["user"]
+def test_a_result_without_its_call_is_told_where_it_stands() -> None:
+    sent = said(output(1), HELLO)
+
+    assert [each["role"] for each in sent] == ["user", "user"]
+    assert sent[0]["content"].startswith("(A function that was called earlier returned this.) ")
+    assert sent[0]["content"].endswith(output(1).output)
 
 
 def test_a_call_that_was_broken_off_is_left_out() -> None:
@@ -372,7 +376,21 @@ async def test_the_address_may_be_given_in_full_or_not(given: str) -> None:
     assert server.asked[0].path == "/v1/chat/completions"
 
 
-@pytest.mark.parametrize("url", ["", "ftp://host/v1", "http://", "http://user:secret@host/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://host/v1",
+        "http://",
+        "http://user:secret@host/v1",
+        "ftp://user:secret@host/v1",
+        "http:/user:secret@host/v1",
+        "user:sec/secret@host",
+        "http://host/v1?api-key=secret",
+        "ftp://host/v1?api-key=secret",
+        "http://host/v1#secret",
+    ],
+)
 def test_an_address_that_cannot_be_is_refused_by_name(url: str) -> None:
     with pytest.raises(ValueError, match=r"^url: ") as refused:
         Chat(url)
@@ -531,6 +549,76 @@ async def test_images_are_left_out_once_the_server_refused_one() -> None:
         await answer(chat, LOOK)
 
     assert len(server.asked) == 3
+
+
+BLIND = (
+    (400, "this-model does not support images", None),
+    (400, "unsupported content type: image_url", None),
+    (404, "No endpoints found that support image input", None),
+    (500, "image input is not supported - hint: you may need to provide the mmproj", None),
+    (400, "mistral-small is not a multimodal model, but has an image_url", None),
+    (400, "At most 0 image(s) may be provided in one request.", None),
+    (400, "Invalid content type. image_url is only supported by certain models.", None),
+    (422, "messages[0]: unknown variant `image_url`, expected `text`", None),
+)
+OF_ONE_PICTURE = (
+    (400, "The image could not be read.", "image_parse_error"),
+    (400, "Image parsing is not supported for this file", None),
+    (400, "Invalid image data", "invalid_image"),
+    (400, "Unsupported image format: bmp is not supported", None),
+    (400, "You uploaded an unsupported image.", "invalid_image_format"),
+    (400, "Images larger than 20 MB are not supported", None),
+    (400, "At most 1 image(s) may be provided in one request.", None),
+    (500, "the image went wrong", None),
+)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "lasting"),
+    [(each, True) for each in BLIND] + [(each, False) for each in OF_ONE_PICTURE],
+)
+async def test_pictures_are_left_out_for_good_only_where_the_server_cannot_see(
+    complaint: tuple[int, str, str | None], lasting: bool
+) -> None:
+    status, message, code = complaint
+    error = {"error": {"message": message, "code": code}}
+    server = ChatServer([Reply(status=status, error=error), Reply("Well.")])
+    async with chatting(server) as chat:
+        assert text(await answer(chat, LOOK)) == "Well."
+        await answer(chat, LOOK)
+
+    went = ["image_url" in msgspec.json.encode(each.messages).decode() for each in server.asked]
+    assert went == [True, False, not lasting]
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "code", "lasting"),
+    [
+        ("reasoning_effort", "Unrecognized request argument supplied: {}", None, True),
+        ("reasoning_effort", "Unsupported parameter: '{}'.", "unsupported_parameter", True),
+        ("reasoning_effort", "{}: Extra inputs are not permitted", None, True),
+        ("reasoning_effort", "This model does not support {}", None, True),
+        ("reasoning_effort", "Unsupported value: '{}'.", "unsupported_value", False),
+        ("reasoning_effort", "'{}' does not support 'minimal' with this model.", None, False),
+        ("reasoning_effort", "{} is not supported at this level", "invalid_value", False),
+        ("reasoning_effort", "{} is wrong", None, False),
+        ("temperature", "'{}' does not support 0.5. Only the default (1) is.", None, True),
+        ("temperature", "{} must be between 0 and 0.4", None, False),
+        ("max_tokens", "'{}' is not supported with this model.", "unsupported_parameter", True),
+        ("max_tokens", "{} is too large: 100.", None, False),
+    ],
+)
+async def test_a_field_is_left_out_for_good_only_where_the_server_has_none_such(
+    field: str, message: str, code: str | None, lasting: bool
+) -> None:
+    error = {"error": {"message": message.format(field), "code": code}}
+    server = ChatServer([Reply(status=400, error=error), Reply("Hi.")])
+    request = asking(temperature=0.5, reasoning_effort="minimal", max_output_tokens=100)
+    async with chatting(server) as chat:
+        assert text(await answer(chat, request)) == "Hi."
+        await answer(chat, request)
+
+    assert [field in each.body for each in server.asked] == [True, False, not lasting]
 
 
 async def test_images_that_have_to_be_passed_on_are_or_the_answer_fails() -> None:

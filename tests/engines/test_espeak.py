@@ -60,6 +60,10 @@ async def test_it_passes_the_checks_for_every_synthesiser() -> None:
     await check_synthesiser(Espeak)
 
 
+def test_it_is_cheap_for_a_sentence_takes_a_worker_for_milliseconds() -> None:
+    assert Espeak.cheap
+
+
 async def test_it_speaks_at_its_own_rate_and_for_a_plausible_time() -> None:
     async with Espeak(workers=1) as espeak:
         spoken = await say(espeak, "Hello there.")

@@ -1,15 +1,20 @@
 """Speech by HTTP, against a real server on a real socket."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from itertools import cycle
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+import numpy as np
 import pytest
 
 from vivavoce.audio.pcm import Pcm, of_samples, silence
 from vivavoce.audio.wav import NotPcm, Unpacking, wav
+from vivavoce.config import RecipePlan
+from vivavoce.core.effects import GenerationRequest
+from vivavoce.core.signals import GenerationFailed, GenerationFinished, Signal
 from vivavoce.engines.api import (
     EngineFailure,
     Spoken,
@@ -18,9 +23,13 @@ from vivavoce.engines.api import (
     TranscriptDelta,
     TranscriptionHints,
     Voice,
+    WrittenText,
 )
 from vivavoce.engines.http_synthesiser import Flow, HttpSynthesiser
 from vivavoce.engines.http_transcriber import Final, HttpTranscriber, Words
+from vivavoce.runtime.recipe import Recipe
+from vivavoce.runtime.responding import Responding
+from vivavoce.server.engine_room import voices
 from vivavoce.testing.babble import babble
 from vivavoce.testing.engine_kit import check_synthesiser, check_transcriber
 from vivavoce.testing.http import serving
@@ -96,6 +105,27 @@ def joined(spoken: list[Spoken]) -> bytes:
 
 def marks(spoken: list[Spoken]) -> list[SpokenMark]:
     return [mark for each in spoken for mark in each.marks]
+
+
+@pytest.mark.parametrize(
+    ("name", "hz"), [("alloy", 220), ("verse", 330), ("cedar", 110), ("of nobody", 220)]
+)
+async def test_the_voice_that_the_page_builds_hums_as_high_as_the_tables_say(
+    name: str, hz: int
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("async def main")[0]
+    there: dict[str, Any] = {}
+    exec(program, there)  # without its last lines
+    hum: Any = there["Hum"]()
+    own = voices(RecipePlan(voices={"cedar": "110"}), hum).get(name, name)
+
+    sound = np.frombuffer(
+        joined(await say(hum, "one two three four five", voice=Voice(own))), "<i2"
+    )
+    ups = np.sum((sound[:-1] < 0) & (sound[1:] >= 0))
+
+    assert ups == pytest.approx(hz, abs=1)  # in five words, which take a second
 
 
 # The kit.
@@ -400,6 +430,59 @@ async def test_voice_speed_and_format_are_passed_on_in_the_servers_own_words(
     }
     assert plain["voice"] == "mine"
     assert "speed" not in plain
+
+
+class Greeting:
+    """A language model of one word."""
+
+    version = "Greeting"
+
+    async def __aenter__(self) -> "Greeting":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+    async def respond(self, _request: GenerationRequest) -> AsyncGenerator[WrittenText, None]:
+        yield WrittenText("Hello.")
+
+
+@pytest.mark.parametrize(
+    ("own", "name", "asked_for"),
+    [
+        ({"alloy": "verse", "verse": "alloy"}, "alloy", "verse"),
+        ({"alloy": "af_heart", "cedar": "am_adam"}, "cedar", "am_adam"),
+        (None, "marin", "marin"),
+        (None, "echo", "theirs"),
+    ],
+)
+async def test_a_session_is_heard_in_the_voice_that_the_tables_say(
+    server: Served, own: dict[str, str] | None, name: str, asked_for: str
+) -> None:
+    async with synthesiser(server, voices=own) as engine:
+        nobody: Any = None  # nothing is heard here
+        voices = {**engine.voices, "echo": "theirs"}
+        recipe = Recipe("tried", nobody, nobody, Greeting(), engine, voices=voices)
+        done = anyio.Event()
+
+        async def tell(signal: Signal) -> None:
+            if isinstance(signal, GenerationFinished | GenerationFailed):
+                done.set()
+
+        async with anyio.create_task_group() as tasks:
+            responding = Responding(recipe, tasks, tell, anyio.lowlevel.checkpoint)
+            responding.generate("resp_1", GenerationRequest("", (), voice=name))
+            await done.wait()
+
+    assert [each.fields["voice"] for each in server.asked] == [asked_for]
+
+
+async def test_a_voice_that_nobody_mapped_is_mapped_all_the_same(server: Served) -> None:
+    """As in a self-check, which asks for `alloy`."""
+    async with synthesiser(server, voices={"alloy": "af_heart"}) as engine:
+        await say(engine, "Hello.")
+
+    assert [each.fields["voice"] for each in server.asked] == ["af_heart"]
 
 
 async def test_a_server_that_knows_no_speed_is_told_none(server: Served) -> None:

@@ -23,6 +23,7 @@ from vivavoce.core.items import (
     OutputAudio,
 )
 from vivavoce.core.settings import FunctionTool, NamedTool
+from vivavoce.core.signals import GenerationFailed, GenerationFinished, Signal
 from vivavoce.engines.api import (
     EngineFailure,
     Recordings,
@@ -36,7 +37,10 @@ from vivavoce.engines.api import (
 from vivavoce.engines.omni import Answer, Chunk, Omni
 from vivavoce.engines.self_check import self_check
 from vivavoce.engines.server_sent import events
+from vivavoce.runtime.recipe import Recipe
+from vivavoce.runtime.responding import Responding
 from vivavoce.testing.babble import babble
+from vivavoce.testing.chat_server import ChatServer, Reply
 from vivavoce.testing.engine_kit import check_speech_model
 from vivavoce.testing.http import serving
 from vivavoce.testing.speech_server import Address, Conduct, SpeechServer, tone
@@ -163,6 +167,46 @@ async def test_a_deployment_of_azure_is_asked_at_its_own_path(server: Served) ->
 
     assert words(given) == "You said: hello."
     assert server.asked[0].path == "/openai/deployments/my-audio/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("own", "name", "asked_for"),
+    [
+        ({"alloy": "verse", "verse": "alloy"}, "alloy", "verse"),
+        ({"alloy": "af_heart", "cedar": "am_adam"}, "cedar", "am_adam"),
+        (None, "marin", "marin"),
+        (None, "echo", "theirs"),
+    ],
+)
+async def test_a_session_is_heard_in_the_voice_that_the_tables_say(
+    server: Served, own: dict[str, str] | None, name: str, asked_for: str
+) -> None:
+    async with omni(server, voices=own) as engine:
+        nobody: Any = None  # nothing is heard here
+        voices = {**engine.voices, "echo": "theirs"}
+        recipe = Recipe("tried", nobody, nobody, None, None, speech_model=engine, voices=voices)
+        done = anyio.Event()
+
+        async def tell(signal: Signal) -> None:
+            if isinstance(signal, GenerationFinished | GenerationFailed):
+                done.set()
+
+        async with anyio.create_task_group() as tasks:
+            responding = Responding(recipe, tasks, tell, anyio.lowlevel.checkpoint)
+            responding.generate(
+                "resp_1", GenerationRequest("", (user(InputText("hello")),), voice=name)
+            )
+            await done.wait()
+
+    assert [each.fields["audio"]["voice"] for each in server.asked] == [asked_for]
+
+
+async def test_a_voice_that_nobody_mapped_is_mapped_all_the_same(server: Served) -> None:
+    """As in a self-check, which asks for `alloy`."""
+    async with omni(server, voices={"alloy": "af_heart"}) as engine:
+        await answer(engine)
+
+    assert [each.fields["audio"]["voice"] for each in server.asked] == ["af_heart"]
 
 
 async def test_text_alone_is_asked_for_where_text_is_wanted(server: Served) -> None:
@@ -417,6 +461,17 @@ async def test_an_error_in_mid_answer_is_told() -> None:
         await events_of('data: {"error": {"message": "out of memory"}}')
     with pytest.raises(EngineFailure, match="an event that cannot be read"):
         await events_of("data: <html>")
+
+
+async def test_the_key_is_in_no_error_of_a_stream() -> None:
+    """Nor a part of it, where the quotation ends."""
+    message = "x" * 195 + "wr0ng-key is on strike"
+    fault = ChatServer([Reply(chunks=({"error": {"message": message}},))])
+    async with serving(fault) as url, Omni(url=url, model="small", key="wr0ng-key") as engine:
+        with pytest.raises(EngineFailure, match=r"failed in mid-answer: x+\*\*\*") as failed:
+            await answer(engine)
+
+    assert "wr0" not in failed.value.message
 
 
 async def events_of(*lines: str) -> list[Chunk]:

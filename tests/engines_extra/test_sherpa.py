@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from vivavoce.audio.pcm import Pcm, silence
+from vivavoce.core.effects import GenerationRequest
+from vivavoce.core.signals import AudioProduced, GenerationFailed, GenerationFinished, Signal
 from vivavoce.engines.api import (
     HEARING_RATE_HZ,
     EngineFailure,
@@ -20,11 +22,14 @@ from vivavoce.engines.api import (
     TranscriptionHints,
     Voice,
     Work,
+    WrittenText,
 )
 from vivavoce.engines.crew import Crew
 from vivavoce.engines.sherpa_folder import metadata, recogniser_files, voice_files
 from vivavoce.engines.sherpa_synthesiser import Phrase, SherpaSynthesiser, Speaking, speakers
 from vivavoce.engines.sherpa_transcriber import SherpaTranscriber, Words
+from vivavoce.runtime.recipe import Recipe
+from vivavoce.runtime.responding import Responding
 from vivavoce.testing import tiny_models
 from vivavoce.testing.babble import babble
 from vivavoce.testing.engine_kit import CHECKS
@@ -316,6 +321,72 @@ async def test_a_voice_is_the_speaker_that_the_table_names(folders: dict[str, Pa
         low = height(await spoken(engine, "Hello.", voice=Voice("echo")))
         assert (engine.voices["alloy"], engine.voices["echo"]) == ("bf_emma", "af_alloy")
     assert high > 1.5 * low
+
+
+async def test_a_voice_is_asked_for_by_its_speakers_own_name_or_number(
+    folders: dict[str, Path],
+) -> None:
+    async with SherpaSynthesiser(model=str(folders["kokoro"])) as engine:
+        heights = [
+            height(await spoken(engine, "Hello.", voice=Voice(name)))
+            for name in ("af_alloy", "am_echo", "bf_emma", "0", "1", "2", "alloy", "nobody", "7")
+        ]
+
+    low, middle, high = heights[:3]
+    assert low < middle < high
+    assert heights[3:6] == heights[:3]
+    assert heights[6:] == [low] * 3
+
+
+class Greeting:
+    """A language model of one word."""
+
+    version = "Greeting"
+
+    async def __aenter__(self) -> "Greeting":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+    async def respond(self, _request: GenerationRequest) -> AsyncGenerator[WrittenText, None]:
+        yield WrittenText("Hello.")
+
+
+async def test_a_session_is_heard_in_the_voice_that_the_tables_say(
+    folders: dict[str, Path],
+) -> None:
+    """*verse* by the engine's own table, *cedar* and *echo* by the recipe's, *alloy* by its name."""
+    table: dict[str, int | str] = {"verse": 2}
+    async with SherpaSynthesiser(model=str(folders["kokoro"]), voices=table) as engine:
+        nobody: Any = None  # nothing is heard here
+        voices = {**engine.voices, "cedar": "am_echo", "echo": "2"}
+        recipe = Recipe("tried", nobody, nobody, Greeting(), engine, voices=voices)
+        heights = {
+            name: await height_of_session(recipe, name)
+            for name in ("alloy", "cedar", "verse", "echo")
+        }
+
+    assert heights["alloy"] < heights["cedar"] < heights["verse"]
+    assert heights["echo"] == heights["verse"]
+
+
+async def height_of_session(recipe: Recipe, voice: str) -> float:
+    """How high a session with that voice is answered."""
+    pcm = bytearray()
+    done = anyio.Event()
+
+    async def tell(signal: Signal) -> None:
+        if isinstance(signal, AudioProduced):
+            pcm.extend(signal.pcm)
+        elif isinstance(signal, GenerationFinished | GenerationFailed):
+            done.set()
+
+    async with anyio.create_task_group() as tasks:
+        responding = Responding(recipe, tasks, tell, anyio.lowlevel.checkpoint)
+        responding.generate("resp_1", GenerationRequest("", (), voice=voice))
+        await done.wait()
+    return height([Spoken(Pcm(bytes(pcm), 24000))])
 
 
 async def test_a_speaker_that_is_not_there_is_told_with_those_who_are(

@@ -190,7 +190,12 @@ class Spoken(Struct, frozen=True):
 
 
 class Voice(Struct, frozen=True):
-    """How to speak: the API's voice name, a speed of 0.25 to 1.5, an ISO 639-1 language."""
+    """How to speak: the engine's own voice name, a speed of 0.25 to 1.5, an ISO 639-1 language.
+
+    The API's names have been mapped to it, by the engine's `voices` and the recipe's over them, and
+    are not to be looked up again. A name that is not its own an engine speaks with some voice, for
+    checks ask for `alloy` and clients for voices of their own.
+    """
 
     name: str = "alloy"
     speed: float = 1.0

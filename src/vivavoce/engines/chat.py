@@ -1,7 +1,9 @@
 """A language model behind HTTP: the chat-completions stream of OpenAI, Azure, vLLM, Ollama, llama.cpp.
 
 Every server takes a dialect of its own. A request carries what the conversation asks for, and a
-field that the server refuses is left away, or written another way, from then on. `max_tokens` is
+field that the server refuses is left away, or written another way: from then on, where it says that
+it has no such thing, and only this once, where it may be about a value or a single picture; one
+session must not spoil it for the others. `max_tokens` is
 written first, since some that know only that name say nothing about the other; newer models of
 OpenAI refuse it and get `max_completion_tokens`.
 
@@ -9,6 +11,7 @@ An answer is read with the same patience: calls come piece by piece or whole, wi
 without; chunks may be empty.
 """
 
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Literal, Self, cast
@@ -48,6 +51,28 @@ REFUSALS = (400, 422)
 IMAGE_REFUSALS = (*REFUSALS, 404, 500)  # by a router, and by llama.cpp
 OF_IMAGES = ("image", "vision", "multimodal", "multi-modal")
 IMAGES = "images"  # a field only in this file: the pictures among the messages
+# How servers say that they have no such field,
+NO_SUCH_FIELD = re.compile(
+    r"(unsupported|unknown|unrecogni[sz]ed|unexpected|extra|additional)[ _]"
+    r"([a-z]+ )?(parameter|argument|field|key|option|input|propert)"
+    r"|(not|n't) support|not permitted|not allowed|extra_forbidden|only the default"
+)
+# that they have it, but not with that value,
+OF_A_VALUE = re.compile(
+    r"(unsupported|invalid)[ _]value|supported values|input should be|must be|one of"
+    r"|too (large|small|high|low|long)|at (most|least)|less than|greater than|between"
+)
+# that they see nothing,
+NO_SIGHT = re.compile(
+    r"(not|n't) (support|enabled)|unsupported|only supported|that support|text[- ]only|unknown variant"
+    r"|(not|no) (a )?(multi-?modal|vision)|at most 0 image|required for image input"
+)
+# and that they see, but not this.
+OF_A_PICTURE = re.compile(
+    r"(?<![a-z])(formats?|pars(e|ing)|decod(e|ing)|mime|media type|download|fetch|corrupt|dimensions?"
+    r"|resolution|pixels|sizes?|larger|smaller|too (large|small|big|many)|url)(?![a-z])(?<!image_url)"
+    r"|invalid[ _]image|unsupported[ _]image(?! input)"
+)
 
 
 async def find_ollama(url: str = OLLAMA) -> str | None:
@@ -165,21 +190,24 @@ class Chat:
                 yield chunk
 
     async def _opened(self, request: GenerationRequest) -> "AsyncStream[ChatCompletionChunk]":
-        """The stream, once the server takes the request; fields it does not want are remembered."""
+        """The stream, once the server takes the request; fields it does not have are remembered."""
         from openai import APIStatusError
 
-        refused = set(self._refused)
+        refused, for_good = set(self._refused), set[str]()
         while True:
             try:
                 stream = await self._asked(request, refused)
             except APIStatusError as error:
-                field = self._refused_field(error, request, refused)
+                complaint = _Complaint(error)
+                field = self._refused_field(complaint, request, refused)
                 if field is None:
                     raise
                 refused.add(field)
+                if complaint.is_for_good(field, _options(request).get(field)):
+                    for_good.add(field)
             else:
                 # Now it is known to have been for those fields.
-                self._refused |= refused
+                self._refused |= for_good
                 return stream
 
     async def _asked(
@@ -206,21 +234,13 @@ class Chat:
         )
 
     def _refused_field(
-        self, error: "APIStatusError", request: GenerationRequest, refused: set[str]
+        self, complaint: "_Complaint", request: GenerationRequest, refused: set[str]
     ) -> str | None:
         """Which field of the request a server's complaint is about, if it can do without."""
         asked = {*_options(request), *((IMAGES,) if has_images(request.context) else ())}
-        body = error.body if isinstance(error.body, dict) else {"message": error.body}
-        about = str(body.get("param") or "").split(".")[0], str(body.get("message")).lower()
-        for field in (*REFUSABLE, IMAGES):
-            statuses = IMAGE_REFUSALS if field == IMAGES else REFUSALS
-            if (
-                field in asked & self._negotiable - refused
-                and error.status_code in statuses
-                and _is_about(field, *about)
-            ):
-                return field
-        return None
+        may_go = asked & self._negotiable - refused
+        fields = (field for field in (*REFUSABLE, IMAGES) if field in may_go)
+        return next(filter(complaint.is_about, fields), None)
 
 
 def _options(request: GenerationRequest) -> Wire:
@@ -245,10 +265,40 @@ def _accepted(options: Wire, refused: set[str]) -> Wire:
     return accepted
 
 
-def _is_about(field: str, param: str, message: str) -> bool:
-    if field == IMAGES:
-        return any(word in message for word in OF_IMAGES)
-    return param == field or (not param and field in message)
+class _Complaint:
+    """What a server says about a request."""
+
+    def __init__(self, error: "APIStatusError") -> None:
+        body = error.body if isinstance(error.body, dict) else {"message": error.body}
+        self._status = error.status_code
+        self._param = str(body.get("param") or "").split(".")[0]
+        self._message = str(body.get("message")).lower()
+        self._code = str(body.get("code")).lower()
+
+    def is_about(self, field: str) -> bool:
+        """Whether it is that field which the server does not want."""
+        if field == IMAGES:
+            told = any(word in self._message for word in OF_IMAGES)
+            return self._status in IMAGE_REFUSALS and told
+        told = self._param == field or (not self._param and field in self._message)
+        return self._status in REFUSALS and told
+
+    def is_for_good(self, field: str, value: object) -> bool:
+        """Whether the server has nothing of the kind, rather than dislike *value* or a picture."""
+        words = f"{self._code} {self._message}"
+        if field == IMAGES:
+            return bool(NO_SIGHT.search(words)) and not OF_A_PICTURE.search(words)
+        if "only the default" in words:
+            return True
+        about_value = OF_A_VALUE.search(words) or _names(self._message, value)
+        return bool(NO_SUCH_FIELD.search(words)) and not about_value
+
+
+def _names(message: str, value: object) -> bool:
+    """Whether the value stands in the message."""
+    if not isinstance(value, str | int | float):
+        return False
+    return re.search(rf"(?<![\w.]){re.escape(str(value).lower())}(?!\w)", message) is not None
 
 
 class _Call:

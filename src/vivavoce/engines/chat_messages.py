@@ -1,7 +1,8 @@
 """A conversation as the messages of a chat-completions request; pure.
 
 Servers are strict where a conversation is not: each function call has to be answered, right behind
-the message that makes it, and its arguments have to be JSON. What has no words is left out, and
+the message that makes it, and its arguments have to be JSON. A result whose call is not among the
+items, as a client may pick them for one response, is told in the user's place. What has no words is left out, and
 somebody other than the system has to have spoken.
 """
 
@@ -27,6 +28,7 @@ Wire = dict[str, Any]  # JSON on its way to the server
 UNANSWERED = "(no result yet)"
 UNSEEN = "(a picture that cannot be shown)"
 UNBEGUN = "(Nothing was said yet.)"
+CALLED_ELSEWHERE = "(A function that was called earlier returned this.)"
 NO_PARAMETERS: Wire = {"type": "object", "properties": {}}
 
 
@@ -79,7 +81,8 @@ def _tool(tool: FunctionTool) -> Wire:
 
 def _spoken(items: Sequence[Item], *, images: bool) -> Iterator[Wire]:
     outputs = {each.call_id: each for each in items if isinstance(each, FunctionCallOutput)}
-    turns = [item for item in items if _counts(item, outputs)]
+    called = {each.call_id for each in items if isinstance(each, FunctionCall)}
+    turns = [item for item in items if _counts(item, outputs, called)]
     at = 0
     while at < len(turns):
         match turns[at]:
@@ -89,17 +92,20 @@ def _spoken(items: Sequence[Item], *, images: bool) -> Iterator[Wire]:
             case Message() as message:
                 yield from _said(message, images=images)
                 at += 1
+            case FunctionCallOutput(output=output):
+                yield _message("user", f"{CALLED_ELSEWHERE} {output}".strip())
+                at += 1
             case _:
                 calls = _calls_from(turns, at)
                 yield from _calling("", calls, outputs)
                 at += len(calls)
 
 
-def _counts(item: Item, outputs: dict[str, FunctionCallOutput]) -> bool:
+def _counts(item: Item, outputs: dict[str, FunctionCallOutput], called: set[str]) -> bool:
     """Outputs are placed with their calls; a call that was broken off nobody has carried out."""
     match item:
-        case FunctionCallOutput():
-            return False
+        case FunctionCallOutput(call_id=call_id):
+            return call_id not in called
         case FunctionCall(call_id=call_id, status=status):
             return status == "completed" or call_id in outputs
         case Message():

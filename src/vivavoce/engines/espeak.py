@@ -59,6 +59,8 @@ class Espeak:
     words a minute.
     """
 
+    cheap = True  # a sentence takes a worker for a few milliseconds
+
     def __init__(self, *, workers: int = 2, waiting: int = 1000) -> None:
         self._workers = Workers(start, size=workers, waiting=waiting, name="eSpeak NG")
         self._open = AsyncExitStack()

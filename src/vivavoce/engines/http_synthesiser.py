@@ -75,7 +75,7 @@ class HttpSynthesiser:
     """The speech *model* of a server at *url*; see `ModelServer` for the options not named here.
 
     *voices*: the server's own name for each voice of the API; without it they are called the same.
-    *response_format*: "pcm", 16 bits at *rate_hz*, or "wav"; what comes is looked at, either way.
+    To `speak`, a voice is the server's own name for it; see `own_name`. *response_format*: "pcm", 16 bits at *rate_hz*, or "wav"; what comes is looked at, either way.
     *takes_speed* false leaves the speed out, where a server does not know it.
     """
 
@@ -169,7 +169,7 @@ class HttpSynthesiser:
         request = self._server.client.audio.speech.with_streaming_response.create(
             input=phrase,
             model=self._model,
-            voice=self.voices.get(voice.name, voice.name),
+            voice=own_name(self.voices, voice.name),
             response_format=self._response_format,
             **wishes,
         )
@@ -200,6 +200,15 @@ class HttpSynthesiser:
                 f"at {rate_hz} Hz"
             )
         return rate_hz
+
+
+def own_name(voices: Mapping[str, str], name: str) -> str:
+    """What the server calls that voice: *name* itself, once the API's has been mapped to it.
+
+    One that nobody mapped, as in a self-check, is mapped here. It cannot be told by being a name of
+    the API: a table may give the API's names to each other.
+    """
+    return name if name in voices.values() else voices.get(name, name)
 
 
 class Reading:

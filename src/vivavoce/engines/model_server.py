@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import anyio
 
 from vivavoce.engines.api import EngineFailure
+from vivavoce.engines.server_sent import MidAnswerFailure
 
 if TYPE_CHECKING:
     import httpx2
@@ -133,6 +134,8 @@ class ModelServer:
 
         try:
             yield
+        except MidAnswerFailure as failure:
+            raise failure.without(self._key) from None
         except openai.APIStatusError as error:
             raise self._refused(error, model) from None
         except openai.APIConnectionError as error:
@@ -241,11 +244,17 @@ class ModelServer:
 
 def _read(url: str, *, azure: bool) -> tuple[str, str]:
     """The base of its requests, and how to call it in front of people."""
+    # These two first, and without a quotation, for they may be about a secret.
+    if "@" in url:
+        raise ValueError("url: a name or password has no place in it; give the key as `key_env`")
+    if "?" in url or "#" in url:
+        raise ValueError(
+            "url: nothing may follow its path; give a key as `key_env`, and the version that Azure "
+            "asks for as `azure_api_version`"
+        )
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"url: something like http://127.0.0.1:11434/v1 is needed, not {url!r}")
-    if parts.username is not None:
-        raise ValueError("url: a name or password has no place in it; give the key as `key_env`")
     path = ENDPOINT.sub("", parts.path.rstrip("/"))
     if azure:
         path = re.sub(r"/openai(/v1)?$", "", path)

@@ -32,7 +32,7 @@ from vivavoce.engines.api import (
     WrittenUsage,
 )
 from vivavoce.engines.chat_messages import UNSEEN, Wire, messages_of, tools_of
-from vivavoce.engines.http_synthesiser import SAME
+from vivavoce.engines.http_synthesiser import SAME, own_name
 from vivavoce.engines.model_server import ModelServer
 from vivavoce.engines.server_sent import Event, events
 
@@ -47,6 +47,7 @@ class Omni:
     """The *model* of a server at *url*; see `ModelServer` for the options not named here.
 
     *voices*: the server's own name for each voice of the API; without it they are called the same.
+    To `converse`, a voice is the server's own name for it.
     *audio_format* is what is asked for; what comes is 16-bit PCM at *rate_hz*, or a WAV of any rate.
     With *images* false pictures are left out. Fields in *extra_body* go with every request.
     """
@@ -158,10 +159,12 @@ class Omni:
     def _sound(self, request: GenerationRequest, voice: Voice) -> Wire:
         if request.output_modality == "text":
             return {"modalities": ["text"]}
-        named = self.voices.get(voice.name, voice.name)
         return {
             "modalities": ["text", "audio"],
-            "audio": {"voice": named, "format": self._audio_format},
+            "audio": {
+                "voice": own_name(self.voices, voice.name),
+                "format": self._audio_format,
+            },
         }
 
 

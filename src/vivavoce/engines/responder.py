@@ -33,6 +33,8 @@ class Responder:
     the date.
     """
 
+    cheap = True  # an answer takes less than a millisecond, and nobody waits for it
+
     def __init__(
         self,
         *,

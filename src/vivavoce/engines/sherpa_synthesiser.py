@@ -56,7 +56,8 @@ class SherpaSynthesiser:
 
     *model* is a folder of model files or the name of a model that was pulled; *kind* need only be
     said where the files do not tell. *voices* says which speaker, by number or name, is which voice
-    of the API; those it leaves out are spread over the speakers there are. *threads* is for one
+    of the API; those it leaves out are spread over the speakers there are. To `speak`, a voice is a
+    speaker's name or number. *threads* is for one
     phrase, *workers* (by default as many as there are cores) how many are made side by side. The
     engine is `full` when another session would wait for longer than *patience_s*.
     """
@@ -86,7 +87,8 @@ class SherpaSynthesiser:
         self._phonemes: Phonemes | None = None
         self._espeak_voice = ""
         self._has_lexicon = False
-        self._speakers: dict[str, int] = {}
+        self._speakers: dict[str, int] = {}  # by the voices of the API
+        self._own: dict[str, int] = {}  # by their own names, and by their numbers
         self._version = "sherpa-onnx"
         self.voices: Mapping[str, str] = {}
         self.report: Callable[[Work], None] | None = None
@@ -114,6 +116,7 @@ class SherpaSynthesiser:
         plan = Plan("voice", None, files, self._threads, self._provider)
         model = await tried(plan, str(folder))
         self._speakers = speakers(files.names, model.num_speakers, self._chosen)
+        self._own = own_names(files.names, model.num_speakers)
         self.voices = {
             voice: files.names[number] if number < len(files.names) else str(number)
             for voice, number in self._speakers.items()
@@ -168,9 +171,14 @@ class SherpaSynthesiser:
 
     async def _phrase(self, piece: str, voice: Voice) -> Phrase:
         text = " ".join(speakable(piece).split())
-        speaker = self._speakers.get(voice.name, self._speakers[DEFAULT_VOICE])
         speed = min(max(voice.speed, SLOWEST), FASTEST)
-        return Phrase(text, await self._sentences(text), speaker, speed)
+        return Phrase(text, await self._sentences(text), self._speaker(voice.name), speed)
+
+    def _speaker(self, name: str) -> int:
+        """The speaker who is called so; for anything else the one who stands for it in the API."""
+        if (number := self._own.get(name)) is not None:
+            return number
+        return self._speakers.get(name, self._speakers[DEFAULT_VOICE])
 
     async def _sentences(self, text: str) -> tuple[str, ...]:
         """The phonemes of a text; none for a voice that reads, or that has a lexicon for it."""
@@ -200,6 +208,12 @@ def speakers(names: Sequence[str], count: int, chosen: Mapping[str, int | str]) 
     for voice, speaker in chosen.items():
         found[voice] = _number(names, max(count, 1), voice, speaker)
     return found
+
+
+def own_names(names: Sequence[str], count: int) -> dict[str, int]:
+    """The number of each speaker, by that number and by the name, which counts for more."""
+    numbers = range(max(count, 1))
+    return {str(number): number for number in numbers} | dict(zip(names, numbers, strict=False))
 
 
 def _number(names: Sequence[str], count: int, voice: str, speaker: int | str) -> int:

@@ -5,6 +5,7 @@ its own downloads throw a part away when they are interrupted, and a second run 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -18,6 +19,8 @@ from vivavoce.models.catalogue import Source
 from vivavoce.models.manifest import Digests
 
 PATIENCE_S = 30  # for an answer, or for the next bytes of one
+
+DIGEST = re.compile(r"[0-9a-f]{40,64}")  # git's name of a file, or the sha256 of its contents
 
 Arrived = Callable[[int], None]
 
@@ -73,8 +76,10 @@ class Hub:
                 path=each.rfilename,
                 place=_safe(each.rfilename, source),
                 size=each.size or 0,
-                sha256=each.lfs.sha256 if each.lfs else None,
-                git_blob=each.blob_id or "",
+                sha256=_digest(each.lfs.sha256, each.rfilename, source) if each.lfs else None,
+                git_blob=_digest(each.blob_id, each.rfilename, source)
+                if each.blob_id or not each.lfs
+                else "",
             )
             for each in found.siblings or ()
             if any(fnmatchcase(each.rfilename, pattern) for pattern in source.files)
@@ -190,6 +195,13 @@ def _safe(path: str, source: Source) -> str:
     if parts.is_absolute() or ".." in parts.parts or "\\" in path:
         raise HubError(f"{source.repository} names a file {path!r}, which is not pulled")
     return path.removeprefix(source.above)
+
+
+def _digest(digest: object, path: str, source: Source) -> str:
+    """The digest of a file, which becomes the name of another and is therefore looked at."""
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        raise HubError(f"{source.repository} gives no digest of {path!r}, which is not pulled")
+    return digest
 
 
 def _size(path: Path) -> int:
