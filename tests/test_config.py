@@ -217,3 +217,42 @@ def test_a_data_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="set --data-dir to a folder that can be written"):
         ensure_key(load({"data_dir": tmp_path / "file"}, {}))
+
+
+@pytest.mark.parametrize(
+    "address", ["auto", "127.0.0.1:11434", "http://ollama", "https://[::1]:8000/v1"]
+)
+def test_a_model_server_is_an_address_or_to_be_found(address: str) -> None:
+    assert loaded("", {}, {"llm": address}).llm == address
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("http://h:99999", "host and port cannot be read"),
+        ("http://h:0", "that is no address"),
+        ("http://[h", "host and port cannot be read"),
+        ("nonsense value", "that is no address"),
+        ("http://", "that is no address"),
+        ("ftp://h/v1", "model servers are reached by http"),
+        ("http://me:hunter2@h:1", "a name or password has no place"),
+        ("ftp://me:hunter2@h:99999", "a name or password has no place"),
+        ("http://me:hunter2/x@h", "a name or password has no place"),
+        ("me:hunter2@h", "a name or password has no place"),
+    ],
+)
+def test_what_is_no_address_of_a_model_server_is_said_without_it(address: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        loaded("", {"VIVAVOCE_LLM": address}, {})
+
+    assert str(raised.value).startswith(f"--llm: {fault}")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_empty_model_server_is_none() -> None:
+    empty = {"VIVAVOCE_LLM": "", "VIVAVOCE_LLM_MODEL": "", "VIVAVOCE_LLM_KEY": ""}
+
+    config = loaded("", empty, {"llm": ""})
+
+    assert (config.llm, config.llm_model, config.llm_key) == (None, None, None)
+    assert loaded("llm = 'http://h'", empty, {}).llm == "http://h"

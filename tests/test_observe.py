@@ -104,12 +104,34 @@ def test_what_is_no_terminal_is_told_in_json() -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
-@pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.asgi", "websockets.client", "httpx"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uvicorn.error",
+        "uvicorn.asgi",
+        "websockets.client",
+        "openai._base_client",
+        "httpx",
+        "httpx2",
+        "httpcore.http11",
+        "httpcore2.connection",
+        "huggingface_hub.file_download",
+    ],
+)
 def test_libraries_do_not_show_what_clients_send(level: str, name: str) -> None:
     with logged(level) as lines:
         logging.getLogger(name).info("GET /?api-key=%s", "of-somebody-else")
         logging.getLogger(name).warning("careful")
     assert [line["event"] for line in lines] == ["careful"]
+
+
+def test_nor_do_those_that_make_themselves_talkative() -> None:
+    library = logging.getLogger("openai")
+    with logged("debug") as lines:
+        library.setLevel(logging.DEBUG)  # as it does where OPENAI_LOG says so
+        library.debug("Request options: what was said")
+        logging.getLogger("openairline").debug("something else")
+    assert [line["event"] for line in lines] == ["something else"]
 
 
 def test_a_secret_is_blotted_out_wherever_it_comes_up() -> None:

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
 
 import msgspec
 import platformdirs
@@ -25,6 +26,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 DEFAULT_PORT = 8642
 PREFIX = "VIVAVOCE_"
 FOREIGN = frozenset({"VIVAVOCE_SHARED", "VIVAVOCE_REQUIRE_SHARED"})  # read by the tests alone
+AUTO = "auto"  # of --llm: the model server of this machine
+MAY_BE_EMPTY = ("llm", "llm_model", "llm_key")  # as compose files give what is not set
 TABLES = ("recipes", "deployments")
 OF_RECIPE: dict[str, Any] = {"voices": dict[str, str], "speculation": bool}  # besides its slots
 
@@ -279,6 +282,8 @@ def _value(name: str, sources: Iterable[Source]) -> object:
     for source in sources:
         if name in source.values:
             value = source.values[name]
+            if name in MAY_BE_EMPTY and value == "":
+                continue
             if name == "api_key" and isinstance(value, str):
                 value = [value]
             return _converted(value, _FIELDS[name].type, source.call(name), source.textual)
@@ -390,7 +395,27 @@ def _require_consistent(config: Config) -> None:
         raise ConfigError("--no-auth: a key is given as well; leave one of the two away")
     if config.llm is None and (config.llm_model or config.llm_key):
         raise ConfigError("--llm-model and --llm-key: belong to --llm, which is not given")
+    if config.llm not in (None, AUTO) and (fault := _fault_of_address(config.llm)):
+        raise ConfigError(f"--llm: {fault}")
     if (config.tls_cert is None) != (config.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key: each needs the other")
     if config.tls and config.tls_cert is not None:
         raise ConfigError("--tls: makes a certificate, but --tls-cert gives one; leave one away")
+
+
+def _fault_of_address(url: str) -> str | None:
+    """Why no model server can be there, without the address: it may hold a password."""
+    if "@" in url:
+        return "a name or password has no place in an address; give the key by VIVAVOCE_LLM_KEY"
+    wanted = "give an address such as http://127.0.0.1:11434, or auto"
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        return f"host and port cannot be read; {wanted}"
+    if parts.scheme not in ("http", "https"):
+        return f"model servers are reached by http or https alone; {wanted}"
+    if not parts.hostname or port == 0 or not url.isprintable() or " " in url:
+        return f"that is no address; {wanted}"
+    return None

@@ -6,7 +6,7 @@ another. A dated name (`gpt-realtime-2025-08-28`) means the deployment without t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import msgspec
@@ -67,7 +67,8 @@ class Deployments:
     def __init__(self, config: Config) -> None:
         """Read the tables of *config*; ConfigError if they do not fit together."""
         self._strict = config.strict
-        recipes = _built_in(config) | config.recipes
+        built_in = _built_in(config)
+        recipes = built_in | config.recipes
         default_recipe = config.recipe or ("embedded" if config.scenario is None else "scripted")
         plans = {name: DeploymentPlan() for name in DEFAULT_NAMES} | config.deployments
         self._by_name = {
@@ -75,6 +76,8 @@ class Deployments:
             for name, plan in plans.items()
         }
         self._aliases = _aliases(self._by_name)
+        if config.llm is not None:
+            _require_use(built_in.keys() - config.recipes.keys(), self)
 
     def __iter__(self) -> Iterator[Deployment]:
         return iter(self._by_name.values())
@@ -122,6 +125,16 @@ def _built_in(config: Config) -> dict[str, RecipePlan]:
             synthesiser=EngineChoice("http", server),
         ),
     }
+
+
+def _require_use(built_in: Set[str], deployments: Iterable[Deployment]) -> None:
+    """ConfigError if nothing that is served would ask the model server of `--llm`."""
+    serving = dict.fromkeys(each.recipe_name for each in deployments)
+    if not serving.keys() & (built_in - {"scripted"}):
+        raise ConfigError(
+            f"--llm: would not be used, for what answers is {', '.join(serving)}; leave --llm away, "
+            "or what chose that recipe (--recipe, --scenario or the file)"
+        )
 
 
 def _chat(config: Config) -> EngineChoice:

@@ -21,9 +21,20 @@ from vivavoce.engines.api import Work
 from vivavoce.runtime.observer import Step
 
 LATENCIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5, 10)
-# Their debug and info lines show request lines and headers, and with them the keys of clients.
 PACES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1.0, 2.0)
-CHATTY = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "httpx", "httpcore")
+# Their debug and info lines show request lines, headers and bodies: with them keys, and what was said.
+CHATTY = (
+    "uvicorn.error",
+    "uvicorn.access",
+    "uvicorn.asgi",
+    "websockets",
+    "openai",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "huggingface_hub",
+)
 
 Format = Literal["auto", "text", "json"]
 
@@ -204,6 +215,7 @@ def start_logging(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(_may_be_told)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -214,6 +226,12 @@ def hush_libraries() -> None:
     """Have libraries that log what clients send say warnings only, whatever the level of the rest."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _may_be_told(record: logging.LogRecord) -> bool:
+    """False for the chatter of libraries, some of which set the level of their loggers themselves."""
+    chatty = any(f"{record.name}.".startswith(f"{name}.") for name in CHATTY)
+    return record.levelno >= logging.WARNING or not chatty
 
 
 def _tell_exception(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:

@@ -1,10 +1,11 @@
 """Which model server answers."""
 
+from pathlib import Path
+
 import pytest
 
-from vivavoce.cli import llm
 from vivavoce.cli.llm import with_model_server
-from vivavoce.config import Config, ConfigError, load
+from vivavoce.config import AUTO, Config, ConfigError, DeploymentPlan, RecipePlan, load
 from vivavoce.deployments import Deployments
 from vivavoce.engines import chat
 
@@ -21,7 +22,7 @@ def test_a_local_ollama_is_found_and_named(
 ) -> None:
     found("http://127.0.0.1:11434/v1", monkeypatch)
 
-    assert with_model_server(Config(llm=llm.AUTO)).llm == "http://127.0.0.1:11434/v1"
+    assert with_model_server(Config(llm=AUTO)).llm == "http://127.0.0.1:11434/v1"
     assert "Ollama at http://127.0.0.1:11434/v1" in capsys.readouterr().out
 
 
@@ -29,7 +30,7 @@ def test_without_one_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     found(None, monkeypatch)
 
     with pytest.raises(ConfigError, match="ollama serve"):
-        with_model_server(Config(llm=llm.AUTO))
+        with_model_server(Config(llm=AUTO))
 
 
 def test_an_address_is_taken_as_it_is() -> None:
@@ -73,3 +74,26 @@ def test_a_model_without_a_server_is_a_mistake() -> None:
 def test_a_recipe_that_does_not_exist_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match="there is no recipe 'grand'"):
         Deployments(load({"recipe": "grand"}, {}))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(llm="http://x:1", recipe="scripted"),
+        Config(llm=AUTO, scenario=Path("talk.toml")),
+        Config(llm="http://x:1", recipes={"embedded": RecipePlan()}),
+    ],
+)
+def test_a_model_server_that_nobody_would_ask_is_a_mistake(config: Config) -> None:
+    with pytest.raises(ConfigError, match="--llm: would not be used"):
+        Deployments(config)
+
+
+def test_beside_a_scenario_another_deployment_may_ask_a_model_server() -> None:
+    config = Config(
+        llm="http://x:1",
+        scenario=Path("talk.toml"),
+        deployments={"other": DeploymentPlan(recipe="embedded")},
+    )
+
+    assert Deployments(config).find("other").recipe.language_model.engine == "chat"

@@ -1,14 +1,19 @@
 """Engines loaded once for all recipes, and what happens when some cannot be."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
+import msgspec
 import pytest
+import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
+from vivavoce.engines import registry
+from vivavoce.engines.api import EngineFailure, Work
 from vivavoce.engines.registry import EngineUnavailable, Slot
 from vivavoce.server.assembly import assemble
 from vivavoce.server.engine_room import EngineRoom, speculates, used, voices
@@ -174,3 +179,144 @@ async def test_a_recipe_with_a_speech_model_loads_nobody_else_who_answers() -> N
         "turn_judge",
         "speech_model",
     }
+
+
+class Engine:
+    """Any engine: it loads, or fails to."""
+
+    version = "Engine 1"
+    queued = 2
+
+    def __init__(
+        self, failure: Exception | None = None, voices: dict[str, str] | None = None
+    ) -> None:
+        self.report: Callable[[Work], None] = lambda work: None
+        self._failure = failure
+        self._voices = voices
+        if voices is not None:
+            self.voices: dict[str, str] = {}
+
+    async def __aenter__(self) -> "Engine":
+        if self._failure is not None:
+            raise self._failure
+        if self._voices is not None:
+            self.voices = self._voices
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Nothing to leave."""
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Slot, str], Engine]:
+    """Engines that are there besides those that are installed."""
+    there: dict[tuple[Slot, str], Engine] = {}
+    make = registry.make
+
+    def made(slot: Slot, name: str, options: registry.Options | None = None) -> object:
+        return there[slot, name] if (slot, name) in there else make(slot, name, options)
+
+    monkeypatch.setattr(registry, "make", made)
+    return there
+
+
+Engines = dict[tuple[Slot, str], Engine]
+BOTH = RecipePlan(
+    transcriber=EngineChoice("twin"),
+    language_model=EngineChoice("single"),
+    synthesiser=EngineChoice("twin", {"pace": 1}),
+)
+
+
+def test_engines_of_one_name_are_measured_apart(engines: Engines) -> None:
+    twins = [Engine(), Engine()]
+    engines["transcriber", "twin"], engines["synthesiser", "twin"] = twins
+    engines["language_model", "single"] = Engine()
+    room = EngineRoom({"both": BOTH})
+    worked: list[str] = []
+
+    room.report_work(lambda label, work: worked.append(label))
+    for each in twins:
+        each.report(Work(0.0, 1.0, 1.0))
+
+    assert worked == ["transcriber twin", "synthesiser twin"]
+    assert {label: depth() for label, depth in room.queues().items()} == {
+        "transcriber twin": 2,
+        "single": 2,
+        "synthesiser twin": 2,
+    }
+
+
+def test_what_waits_for_one_engine_with_two_sets_of_options_is_added_up(engines: Engines) -> None:
+    engines["transcriber", "one"] = Engine()
+    plans = {
+        str(beam): RecipePlan(
+            transcriber=EngineChoice("one", {"beam": beam}),
+            language_model=SCRIPTED,
+            synthesiser=SCRIPTED,
+        )
+        for beam in (1, 2)
+    }
+
+    assert EngineRoom(plans).queues()["one"]() == 4
+
+
+@pytest.mark.parametrize(
+    ("failure", "traced"),
+    [(EngineFailure("no model here; pull one"), False), (RuntimeError("no model here"), True)],
+)
+async def test_why_an_engine_failed_is_logged_and_for_a_fault_where(
+    failure: Exception, traced: bool, engines: Engines
+) -> None:
+    engines["transcriber", "ill"] = Engine(failure)
+    ill = RecipePlan(transcriber=EngineChoice("ill"), language_model=SCRIPTED, synthesiser=SCRIPTED)
+
+    with structlog.testing.capture_logs() as lines:
+        async with EngineRoom({"ill": ill, "whole": PLAN}).open():
+            pass
+
+    line = next(each for each in lines if each["event"] == "engine failed")
+    assert line["why"] == f"{type(failure).__name__}: {failure}"
+    assert (line["log_level"], bool(line.get("exc_info"))) == ("error", traced)
+
+
+async def test_a_voice_that_is_known_not_to_exist_stops_the_start(tmp_path: Path) -> None:
+    plans = {"whole": msgspec.structs.replace(PLAN, voices={"zorro": "speaker 9"}), "plain": PLAN}
+
+    def assembled(recipe: str) -> object:
+        deployments = {"mine": DeploymentPlan(recipe=recipe, voice="zorro")}
+        return assemble(
+            Config(no_auth=True, data_dir=tmp_path, recipes=plans, deployments=deployments)
+        )
+
+    assembled("whole")
+    with pytest.raises(
+        ConfigError, match=r"deployments\.mine\.voice: .*'zorro'; there are: alloy, "
+    ):
+        assembled("plain")
+
+
+async def test_a_voice_that_turns_out_not_to_exist_is_refused_with_those_that_do(
+    tmp_path: Path, engines: Engines
+) -> None:
+    engines["synthesiser", "late"] = Engine(voices={"verse": "1", "zorro": "2"})
+    config = Config(
+        no_auth=True,
+        data_dir=tmp_path,
+        recipes={"late": msgspec.structs.replace(PLAN, synthesiser=EngineChoice("late"))},
+        deployments={
+            "gpt-realtime": DeploymentPlan(recipe="late", voice="ash"),
+            "mine": DeploymentPlan(recipe="late", voice="zorro"),
+        },
+        recipe="late",
+    )
+
+    async with running(assemble(config)) as address:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{address.ws_url}/v1/realtime?model=gpt-realtime")
+        async with connect(f"{address.ws_url}/v1/realtime?model=mine") as connection:
+            assert "session.created" in str(await connection.recv())
+
+    assert refused.value.response.status_code == 503
+    body = (refused.value.response.body or b"").decode()
+    assert "'ash'; there are: verse, zorro" in body

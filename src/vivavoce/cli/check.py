@@ -4,24 +4,26 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 import anyio
 import msgspec
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from vivavoce.cli.data_folder import show_to_engines
 from vivavoce.cli.llm import with_model_server
 from vivavoce.cli.parser import MISUSE
 from vivavoce.cli.scenario import require_scenario
+from vivavoce.cli.serve import FLAGS
 from vivavoce.cli.terminal import terminal
 from vivavoce.config import ConfigError, EngineChoice, load
 from vivavoce.deployments import Deployment, Deployments
 from vivavoce.engines.registry import Record, Slot, records
 from vivavoce.engines.self_check import examine
-from vivavoce.server.engine_room import EngineRoom, used
+from vivavoce.server.engine_room import EngineRoom, require_voices, used
 
 Wanted = dict[tuple[Slot, str], list[EngineChoice]]
+OPTIONS = ("--config", "--recipe", "--llm", "--llm-model", "--llm-key", "--data-dir")
 MARKS = {"enabled": ("ok", "green"), "disabled": ("off", "dim")}
 
 DESCRIPTION = """\
@@ -41,17 +43,24 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="look at every engine, and say what to do",
         description=DESCRIPTION,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="check this configuration too")
+    for name, how in FLAGS:
+        if name in OPTIONS:
+            parser.add_argument(name, default=None, **how)  # type: ignore[arg-type]  # by the table
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check, and print what was found."""
     try:
-        config = load({"config": options.config}, os.environ)
+        flags = {name: value for name, value in vars(options).items() if name != "run"}
+        config = load(flags, os.environ)
         require_scenario(config)
+        Deployments(config)
         config = with_model_server(config)
+        show_to_engines(config.data_dir)
         deployments = Deployments(config)
+        room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
+        require_voices(room, deployments)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce check: {wrong}\n")
         return MISUSE
@@ -61,7 +70,6 @@ def run(options: argparse.Namespace) -> int:
     # A person's lines end at words; another program's do not end before they are over.
     console.soft_wrap = not console.is_terminal
     console.print(_story(found))
-    room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
     sound = all(record.status in MARKS for record in found)
     for recipe, names in _by_recipe(deployments).items():
         lacking = room.lacking_of(recipe)

@@ -5,9 +5,7 @@ import sys
 import anyio
 import msgspec
 
-from vivavoce.config import Config, ConfigError
-
-AUTO = "auto"
+from vivavoce.config import AUTO, Config, ConfigError
 
 
 def with_model_server(config: Config) -> Config:

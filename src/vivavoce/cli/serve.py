@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 from msgspec import Struct
 from rich.text import Text
 
 from vivavoce import __version__
 from vivavoce.cli.address import fault_of_key
+from vivavoce.cli.data_folder import show_to_engines
 from vivavoce.cli.llm import with_model_server
 from vivavoce.cli.parser import MISUSE, key, one_of, seconds, whole
 from vivavoce.cli.scenario import require_scenario
@@ -73,7 +73,7 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--no-auth", {"action": "store_true", "help": "ask for no key; only on a loopback address"}),
     (
         "--data-dir",
-        {"type": Path, "metavar": "DIR", "help": "where the key and certificates are kept"},
+        {"type": Path, "metavar": "DIR", "help": "where the key, certificates and models are kept"},
     ),
     ("--tls", {"action": "store_true", "help": "make and use a certificate for this machine"}),
     ("--tls-cert", {"type": Path, "metavar": "FILE", "help": "a certificate of your own, PEM"}),
@@ -152,10 +152,12 @@ def run(options: argparse.Namespace) -> int:
         asked = load(flags, os.environ)
         _require_keys(asked)
         require_scenario(asked)
+        Deployments(asked)
         asked = with_model_server(asked)
     except ConfigError as wrong:
         sys.stderr.write(f"vivavoce serve: {wrong}\n")
         return MISUSE
+    show_to_engines(asked.data_dir)
     try:
         return _serve(ensure_key(asked), made_key=not asked.api_keys)
     except ConfigError as failed:
@@ -164,7 +166,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _secrets(config: Config) -> tuple[str, ...]:
-    return (*config.api_keys, *filter(None, (config.llm_key,)))
+    """What no log line may hold: the keys of this server, and those that it shows to others."""
+    plans = config.recipes.values()
+    options = [choice.options for plan in plans for choice in plan.engines.values()]
+    keys = [each.get("key") for each in options]
+    keys += [os.environ.get(str(each.get("key_env"))) for each in options]
+    named = (key for key in (config.llm_key, *keys) if isinstance(key, str) and key)
+    return (*config.api_keys, *named)
 
 
 def _require_keys(config: Config) -> None:
@@ -300,8 +308,8 @@ def _engines(config: Config) -> str:
     if config.scenario is not None:
         return f"the scenario {config.scenario}"
     usual = Deployments(config).default
-    chosen = msgspec.structs.astuple(usual.recipe)
-    return f"{usual.recipe_name} engines: {', '.join(each.engine for each in chosen)}"
+    chosen = ", ".join(each.engine for each in usual.recipe.engines.values())
+    return f"{usual.recipe_name} engines: {chosen}"
 
 
 def _try(config: Config, url: str) -> str:

@@ -6,19 +6,21 @@ from typing import Literal
 from vivavoce.config import Config, ConfigError
 from vivavoce.core.usage import estimate
 from vivavoce.deployments import Deployment, Deployments
+from vivavoce.engines.registry import EngineUnavailable
 from vivavoce.observe import Metrics
 from vivavoce.runtime.channel import Backend
 from vivavoce.runtime.clock import Clock, Minter
 from vivavoce.runtime.runner import Limits, Runners
 from vivavoce.server.app import Application, application
-from vivavoce.server.engine_room import EngineRoom
+from vivavoce.server.engine_room import EngineRoom, lacking_voice, require_voices
 from vivavoce.vocabulary import counter
 
 
 def assemble(config: Config) -> Application:
     """The server that *config* describes, with nothing loaded and nothing opened yet.
 
-    ConfigError if there is not one recipe whose engines can be made.
+    ConfigError if there is not one recipe whose engines can be made, or a deployment's voice is
+    known not to exist.
     """
     clock, metrics = Clock(), Metrics()
     mint = Minter(clock)
@@ -26,6 +28,7 @@ def assemble(config: Config) -> Application:
     room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
     if (lacking := room.lacking()) is not None:
         raise ConfigError(lacking)
+    require_voices(room, deployments)
     count = estimate if config.vocabulary is None else counter(config.vocabulary)
     room.report_work(metrics.worked)
     limits = Limits(
@@ -39,6 +42,8 @@ def assemble(config: Config) -> Application:
     def backend_for(deployment: Deployment) -> Backend:
         name = deployment.recipe_name
         recipe = room.recipe(name)
+        if (voiceless := lacking_voice(room, deployment)) is not None:
+            raise EngineUnavailable(voiceless)
         if name not in backends:
             backends[name] = Runners(
                 recipe,

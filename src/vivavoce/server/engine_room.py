@@ -4,7 +4,7 @@ An engine lives in a task of its own, which enters it and leaves it again, so th
 and one that cannot says so without holding up the others.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal, cast
@@ -14,9 +14,10 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from vivavoce.config import EngineChoice, RecipePlan
+from vivavoce.config import ConfigError, EngineChoice, RecipePlan
+from vivavoce.deployments import Deployment
 from vivavoce.engines import registry
-from vivavoce.engines.api import Work
+from vivavoce.engines.api import EngineFailure, Work
 from vivavoce.engines.registry import EngineFull, EngineUnavailable, Slot
 from vivavoce.runtime.recipe import Recipe
 from vivavoce.server.health import EngineReport
@@ -74,11 +75,11 @@ class EngineRoom:
 
     def queues(self) -> dict[str, Callable[[], int]]:
         """How many streams wait for an engine, of those engines that have a queue."""
-        return {
-            each.name: partial(getattr, each.engine, "queued", 0)
-            for each in self._placed.values()
-            if hasattr(each.engine, "queued")
-        }
+        found: dict[str, list[Any]] = {}
+        for each in self._placed.values():
+            if hasattr(each.engine, "queued"):
+                found.setdefault(self._label(each), []).append(each.engine)
+        return {label: partial(_queued, engines) for label, engines in found.items()}
 
     def recipe(self, name: str) -> Recipe:
         """The engines of that recipe; EngineUnavailable if one of them is not ready, or is full."""
@@ -106,7 +107,7 @@ class EngineRoom:
         """Have each piece of work told, of those engines that tell of it."""
         for each in self._placed.values():
             if hasattr(each.engine, "report"):
-                each.engine.report = partial(report, each.name)
+                each.engine.report = partial(report, self._label(each))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["EngineRoom"]:
@@ -140,6 +141,25 @@ class EngineRoom:
         failed = [each for each in self._of(self._plans[name]).values() if each.state == "failed"]
         return "; ".join(dict.fromkeys(each.detail for each in failed)) or None
 
+    def lacking_voice(self, name: str, voice: str) -> str | None:
+        """Why that recipe cannot speak in *voice*; None if it can, or may once it is loaded."""
+        plan = self._plans[name]
+        found = self._of(plan)
+        speaker = found.get("speech_model") or found["synthesiser"]
+        if speaker.state == "failed" or (
+            speaker.state == "loading" and not getattr(speaker.engine, "voices", VOICES)
+        ):
+            return None
+        known = voices(plan, speaker.engine)
+        if voice in known:
+            return None
+        return f"there is no voice {voice!r}; there are: {', '.join(known)}"
+
+    def _label(self, placed: Placed) -> str:
+        """What metrics call an engine: by its slot too where engines of two slots share a name."""
+        slots = {each.slot for each in self._placed.values() if each.name == placed.name}
+        return placed.name if len(slots) == 1 else f"{placed.slot} {placed.name}"
+
     def _of(self, plan: RecipePlan) -> dict[Slot, Placed]:
         return {slot: self._placed[_key(slot, choice)] for slot, choice in _choices(plan)}
 
@@ -151,15 +171,33 @@ class EngineRoom:
                 log.info("engine ready", slot=placed.slot, engine=placed.detail)
                 self._settle()
                 await closing.wait()
-        except Exception as failure:
-            # A plugin may raise anything; the other engines and their sessions must not notice.
+        except Exception as failure:  # noqa: BLE001 - a plugin may raise anything
+            # The other engines and their sessions must not notice.
             placed.state, placed.detail = "failed", registry.told(failure)
-            log.exception("engine failed", slot=placed.slot, engine=placed.name)
+            # What an engine says of its own failure is enough; of a fault the place is told too.
+            tell = log.error if isinstance(failure, EngineFailure) else log.exception
+            tell("engine failed", slot=placed.slot, engine=placed.name, why=placed.detail)
             self._settle()
 
     def _settle(self) -> None:
         if all(placed.state != "loading" for placed in self._placed.values()):
             self._settled.set()
+
+
+def require_voices(room: EngineRoom, deployments: Iterable[Deployment]) -> None:
+    """ConfigError if a deployment is to speak in a voice that its engine is known not to have."""
+    for each in deployments:
+        if (lacking := lacking_voice(room, each)) is not None:
+            raise ConfigError(lacking)
+
+
+def lacking_voice(room: EngineRoom, deployment: Deployment) -> str | None:
+    """Why a deployment cannot speak in its voice; None if it can, or may once that is loaded."""
+    voice = deployment.defaults.output.voice
+    if not isinstance(voice, str):
+        return None
+    lacking = room.lacking_voice(deployment.recipe_name, voice)
+    return lacking and f"deployments.{deployment.name}.voice: {lacking}"
 
 
 def voices(plan: RecipePlan, engine: object) -> dict[str, str]:
@@ -196,6 +234,10 @@ def _choices(plan: RecipePlan) -> Iterable[tuple[Slot, EngineChoice]]:
     """What a recipe needs, by the registry's names for its slots."""
     for slot, choice in plan.engines.items():
         yield SLOT_OF.get(slot, cast(Slot, slot)), choice
+
+
+def _queued(engines: Sequence[Any]) -> int:
+    return sum(engine.queued for engine in engines)
 
 
 def _key(slot: Slot, choice: EngineChoice) -> bytes:
