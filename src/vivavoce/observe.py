@@ -20,6 +20,8 @@ from vivavoce.core.signals import TranscriptFinished
 from vivavoce.engines.api import Work
 from vivavoce.runtime.observer import Step
 
+log = structlog.get_logger("vivavoce.sessions")
+
 LATENCIES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5, 10)
 PACES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1.0, 2.0)
 # Their debug and info lines show request lines, headers and bodies: with them keys, and what was said.
@@ -155,6 +157,13 @@ class Metrics:
                 self._turn_of[step.session_id] = _Turn(step.now, set(STAGES))
             case events.ResponseDone(response=response):
                 self._responses.labels(response.status).inc()
+                if response.status == "failed" and response.status_details is not None:
+                    # Its message may quote what was said; the client has it.
+                    log.warning(
+                        "response failed",
+                        session=step.session_id,
+                        code=response.status_details.error_code,
+                    )
                 if response.status == "completed":
                     self._reach("response_done", step)
                 self._turn_of.pop(step.session_id, None)

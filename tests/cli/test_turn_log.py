@@ -214,3 +214,16 @@ def test_a_turn_that_is_committed_by_hand_is_due_from_then_on_and_is_answered_as
     (turn,) = log.turns
     assert (turn.item_id, turn.response_id, turn.transcript) == ("item_1", "r1", "hello")
     assert turn.after_due_ms(turn.first_audio) == pytest.approx(300)
+
+
+def test_an_answer_that_failed_says_why() -> None:
+    log = TurnLog()
+    created = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
+    log.see(created, 1.0)
+    error = {"type": "server_error", "code": "server_error", "message": "there is no model 'x'"}
+    details = {"type": "failed", "error": error}
+    response = {"id": "resp_1", "status": "failed", "status_details": details, "output": []}
+    turn = log.see({"type": "response.done", "response": response}, 2.0)
+
+    assert turn is not None
+    assert (turn.status, turn.why) == ("failed", "there is no model 'x'")

@@ -320,3 +320,20 @@ async def test_a_voice_that_turns_out_not_to_exist_is_refused_with_those_that_do
     assert refused.value.response.status_code == 503
     body = (refused.value.response.body or b"").decode()
     assert "'ash'; there are: verse, zorro" in body
+
+
+@pytest.mark.parametrize(
+    ("transcriber", "complaint"),
+    [
+        (EngineChoice("nobody"), "no transcriber is called 'nobody'"),
+        (EngineChoice("scripted", {"scenery": "x"}), "there is no option `scenery`"),
+    ],
+)
+def test_a_recipe_that_was_written_wrongly_stops_the_start(
+    transcriber: EngineChoice, complaint: str
+) -> None:
+    wrong = RecipePlan(transcriber=transcriber, language_model=SCRIPTED, synthesiser=SCRIPTED)
+    config = Config(recipes={"wrong": wrong}, deployments={"mine": DeploymentPlan(recipe="wrong")})
+
+    with pytest.raises(ConfigError, match=complaint):
+        assemble(config)

@@ -307,7 +307,8 @@ class Conversation:
         if turn.words:
             self._console.print(Text.assemble(("assistant  ", "bold green"), turn.words.strip()))
         if turn.status not in ("completed", None):
-            self._console.print(Text(f"           the answer was {turn.status}", "yellow"))
+            why = f": {turn.why}" if turn.why else ""
+            self._console.print(Text(f"           the answer was {turn.status}{why}", "yellow"))
         figures = [
             f"{name} {ms:.0f} ms"
             for name, moment in (

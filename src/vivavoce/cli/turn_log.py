@@ -38,6 +38,7 @@ class Turn(Struct):
     first_audio: float | None = None
     words: str = ""
     status: str | None = None
+    why: str = ""  # it ended otherwise than completed
     calls: tuple[tuple[str, str, str], ...] = ()
 
     def after_due_ms(self, moment: float | None) -> float | None:
@@ -125,6 +126,7 @@ class TurnLog:
             done = self._by_response.get(event["response"]["id"])
             if done is not None:
                 done.status = event["response"]["status"]
+                done.why = _why(event["response"])
             return done
         return None
 
@@ -136,3 +138,10 @@ class TurnLog:
 def audio_of(event: dict[str, Any]) -> bytes:
     """The audio of an audio delta."""
     return base64.b64decode(event["delta"])
+
+
+def _why(response: dict[str, Any]) -> str:
+    """What the server says about an answer that was not completed."""
+    details = response.get("status_details") or {}
+    error = details.get("error") or {}
+    return str(error.get("message") or details.get("reason") or "")

@@ -26,6 +26,8 @@ def assemble(config: Config) -> Application:
     mint = Minter(clock)
     deployments = Deployments(config)
     room = EngineRoom({each.recipe_name: each.recipe for each in deployments})
+    if (mistakes := room.mistakes()) is not None:
+        raise ConfigError(f"recipes: {mistakes}")
     if (lacking := room.lacking()) is not None:
         raise ConfigError(lacking)
     require_voices(room, deployments)

@@ -50,6 +50,7 @@ class Placed(Struct):
     engine: Any  # one of the six protocols, by its slot
     state: State = "loading"
     detail: str = ""
+    mistaken: bool = False  # there is no such engine, or not with such options
 
 
 class EngineRoom:
@@ -65,6 +66,11 @@ class EngineRoom:
                 if key not in self._placed:
                     self._placed[key] = _place(slot, choice)
         self._settled = anyio.Event()
+
+    def mistakes(self) -> str | None:
+        """What is wrong with the recipes as they are written; None if they can be tried."""
+        wrong = [placed.detail for placed in self._placed.values() if placed.mistaken]
+        return "; ".join(wrong) or None
 
     def report(self) -> list[EngineReport]:
         """How each engine is, for whoever asks whether the server is ready."""
@@ -86,7 +92,8 @@ class EngineRoom:
         found = self._of(self._plans[name])
         for placed in found.values():
             if placed.state != "ready":
-                raise EngineUnavailable(f"{placed.name} is {placed.state}: {placed.detail}")
+                how = "failed" if placed.state == "failed" else "is loading"
+                raise EngineUnavailable(f"{placed.name} {how}: {placed.detail}")
             if getattr(placed.engine, "full", False):
                 raise EngineFull(f"{placed.name} has more to do than it can")
         plan = self._plans[name]
@@ -249,5 +256,6 @@ def _place(slot: Slot, choice: EngineChoice) -> Placed:
         engine = registry.make(slot, choice.engine, choice.options)
     except EngineUnavailable as unavailable:
         log.warning("engine cannot be made", slot=slot, engine=choice.engine, why=str(unavailable))
-        return Placed(slot, choice.engine, None, "failed", str(unavailable))
+        mistaken = unavailable.status == "misconfigured"
+        return Placed(slot, choice.engine, None, "failed", str(unavailable), mistaken)
     return Placed(slot, choice.engine, engine)
