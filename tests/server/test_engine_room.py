@@ -30,6 +30,7 @@ def anyio_backend() -> str:
 
 SCRIPTED = EngineChoice("scripted")
 PLAN = RecipePlan(transcriber=SCRIPTED, language_model=SCRIPTED, synthesiser=SCRIPTED)
+ABSENT = EngineChoice("sherpa", {"model": "./no-such-folder"})
 BROKEN = RecipePlan(
     transcriber=EngineChoice("nobody"), language_model=SCRIPTED, synthesiser=SCRIPTED
 )
@@ -70,7 +71,7 @@ async def test_an_upgrade_to_a_broken_recipe_is_refused_and_says_why(tmp_path: P
     config = Config(
         no_auth=True,
         data_dir=tmp_path,
-        recipes={"embedded": PLAN, "broken": BROKEN},
+        recipes={"embedded": PLAN, "broken": msgspec.structs.replace(PLAN, transcriber=ABSENT)},
         deployments=deployments,
     )
 
@@ -81,7 +82,7 @@ async def test_an_upgrade_to_a_broken_recipe_is_refused_and_says_why(tmp_path: P
             first = await connection.recv()
 
     assert refused.value.response.status_code == 503
-    assert b"nobody" in (refused.value.response.body or b"")
+    assert b"sherpa failed" in (refused.value.response.body or b"")
     assert "session.created" in str(first)
 
 
