@@ -1,6 +1,6 @@
 """Engines loaded once for all recipes, and what happens when some cannot be."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
 from vivavoce.engines import registry
-from vivavoce.engines.api import EngineFailure, Work
+from vivavoce.engines.api import EngineFailure, Spoken, Work
 from vivavoce.engines.registry import EngineUnavailable, Slot
 from vivavoce.server.assembly import assemble
 from vivavoce.server.engine_room import EngineRoom, speculates, used, voices
@@ -47,7 +47,7 @@ async def test_one_broken_recipe_does_not_stop_the_others() -> None:
         assert room.recipe("whole").name == "whole"
         with pytest.raises(EngineUnavailable, match="no transcriber is called 'nobody'"):
             room.recipe("broken")
-        assert "failed" in [each.status for each in room.report()]
+        assert "misconfigured" in [each.status for each in room.report()]
 
 
 async def test_without_one_whole_recipe_there_is_nothing_to_open() -> None:
@@ -338,3 +338,42 @@ def test_a_recipe_that_was_written_wrongly_stops_the_start(
 
     with pytest.raises(ConfigError, match=complaint):
         assemble(config)
+
+
+class Mute:
+    """A synthesiser that loads, and says nothing."""
+
+    version = "Mute 1"
+    warms_up = True
+
+    async def __aenter__(self) -> "Mute":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+    async def speak(self, phrases: object, voice: object) -> AsyncGenerator[Spoken, None]:
+        silent: tuple[Spoken, ...] = ()
+        for each in silent:
+            yield each
+
+
+@pytest.mark.parametrize("warms_up", [True, False])
+async def test_an_engine_that_warms_up_is_tried_before_it_serves(
+    warms_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mute, "warms_up", warms_up)
+    room = EngineRoom({"one": PLAN, "whole": RecipePlan(transcriber=SCRIPTED)})
+    (placed,) = (
+        each
+        for each in room._placed.values()
+        if each.name == "scripted" and each.slot == "synthesiser"
+    )
+    placed.engine = Mute()
+
+    async with room.open():
+        (report,) = (
+            each for each in room.report() if each.name == placed.name and each.slot == placed.slot
+        )
+    assert report.status == ("failed self-check" if warms_up else "ready")
+    assert ("at least 100 expected" in report.version) is warms_up

@@ -11,6 +11,8 @@ Engines inherit nothing. They are found by entry point (see `registry`). Besides
 
 - `cheap = True`: so quick and so idle that work may be done on speculation, before it is known
   whether the user has finished;
+- `warms_up = True`: it does a little of its work (`self_check`) before the server says that it is
+  ready, so that the first session does not wait for what a model does once;
 - `voices`, of a synthesiser or a speech model: its own name for each voice of the API;
 - `queued`, `full` and `report`, where sessions share it and wait for it: how many wait, whether
   another session would have to wait too long, and who is told of each piece of `Work`.

@@ -59,6 +59,7 @@ class Espeak:
     words a minute.
     """
 
+    warms_up = True
     cheap = True  # a sentence takes a worker for a few milliseconds
 
     def __init__(self, *, workers: int = 2, waiting: int = 1000) -> None:

@@ -75,6 +75,8 @@ class FasterWhisper:
     voice; *condition_on_previous_text* tells each piece of a long turn the words before it.
     """
 
+    warms_up = True
+
     def __init__(
         self,
         *,

@@ -37,6 +37,8 @@ class PocketSphinx:
     *workers* processes, by default one for each core, at most two; *waiting* turns may queue.
     """
 
+    warms_up = True
+
     def __init__(self, *, workers: int | None = None, waiting: int = 64) -> None:
         size = workers or min(MOST_WORKERS, os.cpu_count() or 1)
         self._workers = Workers(start, size=size, waiting=waiting, name="PocketSphinx")

@@ -62,6 +62,8 @@ class SherpaSynthesiser:
     engine is `full` when another session would wait for longer than *patience_s*.
     """
 
+    warms_up = True
+
     def __init__(
         self,
         *,

@@ -60,6 +60,8 @@ class SherpaTranscriber:
     is `full` when another session would wait for longer than *patience_s*.
     """
 
+    warms_up = True
+
     def __init__(
         self,
         *,

@@ -102,6 +102,8 @@ class SileroModel:
     through one neuron.
     """
 
+    warms_up = True
+
     def __init__(self, tensors: dict[str, Array]) -> None:
         # The file's own matrix for the spectra is a DFT under this window, rounded to float16. An
         # FFT is a fifth of a step faster, and nearer to the model before its weights were rounded.

@@ -48,6 +48,8 @@ class SmartTurn:
     half of the cores, each on as many cores as *threads* says and for up to *batch* pauses.
     """
 
+    warms_up = True
+
     def __init__(
         self,
         *,

@@ -18,7 +18,8 @@ from vivavoce.config import ConfigError, EngineChoice, RecipePlan
 from vivavoce.deployments import Deployment
 from vivavoce.engines import registry
 from vivavoce.engines.api import EngineFailure, Work
-from vivavoce.engines.registry import EngineFull, EngineUnavailable, Slot
+from vivavoce.engines.registry import EngineFull, EngineUnavailable, Slot, Status
+from vivavoce.engines.self_check import self_check
 from vivavoce.runtime.recipe import Recipe
 from vivavoce.server.health import EngineReport
 
@@ -50,7 +51,7 @@ class Placed(Struct):
     engine: Any  # one of the six protocols, by its slot
     state: State = "loading"
     detail: str = ""
-    mistaken: bool = False  # there is no such engine, or not with such options
+    fault: Status | None = None  # how it failed, in the registry's words
 
 
 class EngineRoom:
@@ -69,13 +70,15 @@ class EngineRoom:
 
     def mistakes(self) -> str | None:
         """What is wrong with the recipes as they are written; None if they can be tried."""
-        wrong = [placed.detail for placed in self._placed.values() if placed.mistaken]
+        wrong = [
+            placed.detail for placed in self._placed.values() if placed.fault == "misconfigured"
+        ]
         return "; ".join(wrong) or None
 
     def report(self) -> list[EngineReport]:
         """How each engine is, for whoever asks whether the server is ready."""
         return [
-            EngineReport(each.slot, each.name, each.detail, each.state)
+            EngineReport(each.slot, each.name, each.detail, each.fault or each.state)
             for each in self._placed.values()
         ]
 
@@ -171,16 +174,20 @@ class EngineRoom:
         return {slot: self._placed[_key(slot, choice)] for slot, choice in _choices(plan)}
 
     async def _keep(self, placed: Placed, closing: anyio.Event) -> None:
-        """Enter one engine, hold it until the end, leave it."""
+        """Enter one engine, let it warm up, hold it until the end, leave it."""
+        fault: Status = "failed to load"
         try:
             async with placed.engine:
+                fault = "failed self-check"
+                if getattr(placed.engine, "warms_up", False):
+                    await self_check(placed.slot, placed.engine)
                 placed.state, placed.detail = "ready", placed.engine.version
                 log.info("engine ready", slot=placed.slot, engine=placed.detail)
                 self._settle()
                 await closing.wait()
         except Exception as failure:  # noqa: BLE001 - a plugin may raise anything
             # The other engines and their sessions must not notice.
-            placed.state, placed.detail = "failed", registry.told(failure)
+            placed.state, placed.fault, placed.detail = "failed", fault, registry.told(failure)
             # What an engine says of its own failure is enough; of a fault the place is told too.
             tell = log.error if isinstance(failure, EngineFailure) else log.exception
             tell("engine failed", slot=placed.slot, engine=placed.name, why=placed.detail)
@@ -256,6 +263,6 @@ def _place(slot: Slot, choice: EngineChoice) -> Placed:
         engine = registry.make(slot, choice.engine, choice.options)
     except EngineUnavailable as unavailable:
         log.warning("engine cannot be made", slot=slot, engine=choice.engine, why=str(unavailable))
-        mistaken = unavailable.status == "misconfigured"
-        return Placed(slot, choice.engine, None, "failed", str(unavailable), mistaken)
+        why, fault = str(unavailable), unavailable.status
+        return Placed(slot, choice.engine, None, "failed", why, fault)
     return Placed(slot, choice.engine, engine)
