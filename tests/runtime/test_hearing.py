@@ -22,7 +22,7 @@ from vivavoce.core.signals import (
 )
 from vivavoce.engines.api import EngineFailure, Pause, Transcript, TranscriptDelta
 from vivavoce.runtime import hearing
-from vivavoce.runtime.hearing import Hearing
+from vivavoce.runtime.hearing import Dictation, Hearing, Peek
 from vivavoce.runtime.recipe import Recipe
 from vivavoce.testing import virtual_time
 
@@ -511,3 +511,50 @@ def test_what_is_dropped_is_not_peeked_at_any_more() -> None:
         hearing.peek_transcript("item_1", 2)
 
     assert peeking(main, size) == []
+
+
+def test_words_told_at_the_last_moment_make_the_stream_the_one_that_counts() -> None:
+    streams = iter(("mine", "theirs"))
+
+    async def at_odds(audio: AsyncIterator[Pcm]) -> AsyncGenerator[Written, None]:
+        words = next(streams)
+        async for _ in audio:
+            pass
+        yield Transcript(words)
+
+    class Late(Hearing):
+        """Whose own stream tells words just before what was peeked at is taken."""
+
+        async def _take_peek(self, item_id: str, stream: Dictation, peek: Peek) -> None:
+            stream.words = "mine"
+            await super()._take_peek(item_id, stream, peek)
+
+    async def main() -> list[Signal]:
+        room = Room()
+        recipe = msgspec.structs.replace(_recipe(Detector(), at_odds, None), speculates=True)
+        async with anyio.create_task_group() as tasks:
+            hearing = Late(recipe, tasks, room.tell)
+            hearing.transcribe(ORDER)
+            await settle()
+            hearing.peek_transcript("item_1", 1)
+            await settle()
+            hearing.finish_transcript("item_1", peeked=1)
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+        return room.told
+
+    assert virtual_time.run(main)[-1] == TranscriptFinished("item_1", "mine")
+
+
+def test_a_flood_of_audio_behind_a_peek_harms_nobody() -> None:
+    async def main(hearing: Hearing) -> None:
+        hearing.transcribe(ORDER)
+        await settle()
+        hearing.peek_transcript("item_1", 1)
+        hearing.transcribe_more("item_1", bytes(2 * 24000 * 60))
+        await settle()
+        hearing.finish_transcript("item_1", peeked=1)
+
+    told = peeking(main, size)
+    assert told[0] == TranscriptPeeked("item_1", 1, "32")
+    assert len(told) == 2

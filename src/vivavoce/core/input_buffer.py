@@ -50,10 +50,6 @@ class InputBuffer:
         self._end += len(pcm) // 2 * self.ticks_per_sample
         return pcm
 
-    def since(self, tick: int) -> bytes:
-        """All audio from *tick* on, as far as it is kept."""
-        return bytes(self._pcm[self._offset(tick) :])
-
     def between(self, start: int, end: int) -> bytes:
         """The audio from *start* to *end*, as far as it is kept."""
         return bytes(self._pcm[self._offset(start) : self._offset(end)])

@@ -203,7 +203,10 @@ class Hearing:
         if stream.peek is not None:
             stream.peek.scope.cancel()
         stream.peek = Peek(number)
-        self._tasks.start_soon(self._peek, item_id, stream, stream.peek)
+        so_far = Stream(stream.rate_hz)
+        so_far.offer(bytes(stream.said))
+        so_far.finish()
+        self._tasks.start_soon(self._peek, item_id, so_far, stream.hints, stream.peek)
 
     def drop_peek(self, item_id: str) -> None:
         """Nobody wants to know what that item would be."""
@@ -271,17 +274,13 @@ class Hearing:
             return failure.message
         return "voice detection ended before the audio"
 
-    async def _peek(self, item_id: str, stream: Dictation, peek: Peek) -> None:
+    async def _peek(
+        self, item_id: str, so_far: Stream, hints: TranscriptionHints, peek: Peek
+    ) -> None:
         """Have what was said so far written down beside the stream that goes on."""
-        assert stream.said is not None, "what is peeked at is kept"
-        so_far = Stream(stream.rate_hz)
-        so_far.offer(bytes(stream.said))
-        so_far.finish()
         with peek.scope:
             try:
-                async with aclosing(
-                    self._transcriber.transcribe(so_far.audio(), stream.hints)
-                ) as words:
+                async with aclosing(self._transcriber.transcribe(so_far.audio(), hints)) as words:
                     async for each in words:
                         match each:
                             case TranscriptDelta(text=text):
@@ -298,9 +297,11 @@ class Hearing:
         """Make what was peeked at the transcript, unless other words were told already."""
         with stream.taking:
             await peek.known.wait()
-            theirs = self._transcribing.get(item_id) is not stream
-            if theirs or peek.transcript is None or not peek.agrees(stream.words):
-                return  # the stream itself says what was said, or has said it
+            if self._transcribing.get(item_id) is not stream:
+                return  # the stream itself has said what was said
+            if not peek.agrees(stream.words) or peek.transcript is None:
+                stream.finish()  # and it will, for it has told other words meanwhile
+                return
             del self._transcribing[item_id]
             stream.scope.cancel()
             if rest := peek.words[len(stream.words) :]:

@@ -254,11 +254,6 @@ def is_proper(name: str, description: str = "") -> bool:
     return not named & (_TEXTS | _MOMENTS) and bool(frozenset(_lower(description)[:6]) & _PLACES)
 
 
-def is_moment_or_text(name: str) -> bool:
-    """Whether any words would do for it."""
-    return bool(frozenset(_lower(name)) & (_TEXTS | _MOMENTS))
-
-
 def is_text(name: str) -> bool:
     """Whether it wants free text."""
     return bool(frozenset(_lower(name)) & _TEXTS)
