@@ -371,13 +371,12 @@ class Chatter:
                 | events.OutputItemAdded(item=Message(id=item_id))
             ):
                 self._items.append(item_id)
-            case events.OutputStarted(response_id=response_id):
-                self._playing[response_id] = 0
-            case (
-                events.OutputStopped(response_id=response_id)
-                | events.OutputCleared(response_id=response_id)
-            ):
+            case events.AudioDelta(response_id=response_id) if self.session.rules.plays:
+                self._playing.setdefault(response_id, 0)
+            case events.OutputStopped(response_id=response_id):
                 del self._playing[response_id]
+            case events.OutputCleared(response_id=response_id):
+                self._playing.pop(response_id, None)
 
     def _fingerprint(self) -> object:
         """What a refusal must not change."""

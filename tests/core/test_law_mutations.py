@@ -617,7 +617,12 @@ def late_output_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def playback_begins_with_every_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Playback, "begin", lambda self, *args: True)
+    advance = Playback.advance
+
+    def always(self: Playback, response_id: str, samples: int, finished: bool) -> tuple[bool, bool]:
+        return True, advance(self, response_id, samples, finished)[1]
+
+    monkeypatch.setattr(Playback, "advance", always)
 
 
 def what_is_committed_does_not_join(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -818,6 +818,7 @@ def test_where_the_server_plays_an_interruption_truncates_at_what_was_heard() ->
 def test_where_the_server_plays_what_was_cleared_does_not_sound_again() -> None:
     talk = Talk(plays=True)
     talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(48000)))
+    talk.say(signals.Played("resp_1", 480))
     cleared = talk.say(commands.ClearOutput())
     again = talk.say(commands.ClearOutput())
 
@@ -859,6 +860,8 @@ def test_where_the_server_plays_only_what_is_in_the_conversation_is_truncated() 
         commands.CreateItem(item=Message("item_1", "user", ())),
         commands.CreateResponse(conversation="none"),
         signals.AudioProduced("resp_2", bytes(48000)),
+        signals.Played("resp_1", 24000, finished=False),
+        signals.Played("resp_2", 480),
     )
 
     assert names(talk.say(commands.ClearOutput())) == ["OutputCleared", "OutputCleared"]
@@ -868,9 +871,44 @@ def test_where_the_server_plays_only_what_is_in_the_conversation_is_truncated() 
 def test_where_the_server_plays_the_client_may_clear_it() -> None:
     talk = Talk(plays=True)
     talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(48000)), DONE)
+    talk.say(signals.Played("resp_1", 480))
 
     assert names(talk.say(commands.ClearOutput())) == ["OutputCleared", "ItemTruncated"]
     assert names(talk.say(commands.ClearOutput())) == []
+
+
+def test_where_the_server_plays_what_never_began_is_not_cleared_but_was_not_heard_either() -> None:
+    talk = Talk(plays=True)
+    talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(48000)), DONE)
+
+    made = talk.say(commands.ClearOutput())
+
+    assert names(made) == ["ItemTruncated"]
+    assert effects.FlushPlayback("resp_1") in effects_in(made)
+    truncated = events_in(made)[-1]
+    assert isinstance(truncated, events.ItemTruncated)
+    assert truncated.audio_end_ms == 0
+
+
+def test_where_the_server_plays_audio_is_24_khz_whatever_format_is_told() -> None:
+    talk = Talk(plays=True)
+    g711 = AudioFormat("audio/pcmu")
+    talk.say(
+        commands.UpdateSession(
+            update=SessionUpdate(
+                input=AudioInputUpdate(format=g711), output=AudioOutputUpdate(format=g711)
+            )
+        )
+    )
+
+    made = talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(4800)))
+
+    created = next(each for each in events_in(made) if isinstance(each, events.ResponseCreated))
+    delta = next(each for each in events_in(made) if isinstance(each, events.AudioDelta))
+    generate = next(each for each in effects_in(made) if isinstance(each, effects.Generate))
+    assert created.response.format == g711
+    assert (delta.format.rate_hz, generate.request.rate_hz) == (24000, 24000)
+    assert talk.session.input_format.rate_hz == 24000
 
 
 def test_the_same_inputs_give_the_same_outputs() -> None:

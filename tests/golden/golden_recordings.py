@@ -24,7 +24,7 @@ from vivavoce.core.responses import Rules
 from vivavoce.core.session import Session
 from vivavoce.core.settings import SessionSettings, merge
 from vivavoce.dialects.api import Dialect, codec
-from vivavoce.server.realtime import TRANSCRIBES
+from vivavoce.server.openings import TRANSCRIBES
 from vivavoce.testing.ids import CountingIds
 
 RECORDINGS = Path(__file__).resolve().parent / "recordings"

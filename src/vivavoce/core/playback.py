@@ -13,6 +13,7 @@ class Playing(Struct):
     item_id: str
     rate_hz: int
     played: int = 0
+    begun: bool = False  # the listener has heard something of it
     made: bool = False  # there is no more to come
     over: bool = False  # the listener hears no more of it
 
@@ -28,22 +29,21 @@ class Playback:
     def __init__(self) -> None:
         self._row: dict[str, Playing] = {}
 
-    def begin(self, response_id: str, item_id: str, rate_hz: int) -> bool:
-        """Note that audio of a response was produced; true the first time."""
-        if response_id in self._row:
-            return False
-        self._row[response_id] = Playing(response_id, item_id, rate_hz)
-        return True
+    def expect(self, response_id: str, item_id: str, rate_hz: int) -> None:
+        """Note that audio of a response was produced."""
+        self._row.setdefault(response_id, Playing(response_id, item_id, rate_hz))
 
-    def advance(self, response_id: str, samples: int, finished: bool) -> bool:
-        """Note how much was heard; true when that was the end of a response that played."""
+    def advance(self, response_id: str, samples: int, finished: bool) -> tuple[bool, bool]:
+        """Note how much was heard; whether playing began with that, and whether it ended."""
         playing = self._row.get(response_id)
         if playing is None or playing.over:
-            return False
+            return False, False
+        begins = not playing.begun
+        playing.begun = True
         playing.played = samples
         playing.over = finished
         self._tidy()
-        return finished
+        return begins, finished
 
     def flush(self) -> list[Playing]:
         """Stop everything and tell what that was."""

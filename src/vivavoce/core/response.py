@@ -92,11 +92,12 @@ class Place(TypedDict):
 
 
 class Frame(Struct, frozen=True):
-    """What of a response never changes."""
+    """What of a response never changes. *shown* is the format of which its client is told."""
 
     id: str
     request: GenerationRequest
     format: AudioFormat
+    shown: AudioFormat
     voice: str | CustomVoice = "alloy"
     metadata: dict[str, str] | None = None
 
@@ -460,7 +461,7 @@ class Response:
             status=status,
             conversation_id=self.conversation.id if self.conversation else None,
             output_modality=request.output_modality,
-            format=self.frame.format,
+            format=self.frame.shown,
             voice=self.frame.voice,
             temperature=request.temperature,
             max_output_tokens=request.max_output_tokens,

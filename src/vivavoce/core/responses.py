@@ -17,7 +17,7 @@ from vivavoce.core.items import FunctionCall, InputAudio, Item, Message
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.playback import Playback, Playing
 from vivavoce.core.response import Frame, Response
-from vivavoce.core.settings import CustomVoice, SessionSettings, kept
+from vivavoce.core.settings import AudioFormat, CustomVoice, SessionSettings, kept
 from vivavoce.core.usage import CountTokens
 
 Produced = (
@@ -36,7 +36,8 @@ class Rules(Struct, frozen=True):
     *reads*: the recipe answers words, so speech is transcribed whether the client wants to see it
     or not. *logprobs*: it can tell how sure it is of each word. *judges*: it can tell whether a
     turn sounds finished. *speculates*: its engines are so quick and idle that an answer is prepared
-    before it is known whether the user has finished. *plays*: the server plays the audio and knows how much was heard.
+    before it is known whether the user has finished. *plays*: the server plays the audio and knows
+    how much was heard; it is PCM16 at 24 kHz then, whatever the formats that the settings name.
     *voices*: those that there are; empty means any. *strict*: what the hosted service refuses is
     refused. *announces_conversation*: the client is told of its conversation at the beginning.
     """
@@ -156,7 +157,7 @@ class Responses:
         """
         self.discard()
         command = commands.CreateResponse()
-        request = _request(command, settings, self._voice(command, settings))
+        request = self._request(command, settings, self._voice(command, settings))
         try:
             reading = self._context.of_conversation(
                 _head(request), (*self._finished_items, said), settings.truncation
@@ -186,7 +187,7 @@ class Responses:
         created all the same, and has failed: it is returned.
         """
         voice = self._voice(command, settings)
-        request = _request(command, settings, voice)
+        request = self._request(command, settings, voice)
         try:
             reading, refusal = self._read(command, settings, request), None
         except Refusal as too_long:
@@ -196,7 +197,14 @@ class Responses:
         prepared, self._prepared = self._prepared, None
         response_id = prepared.response_id if prepared else self._out.mint("resp_")
         response = Response(
-            Frame(response_id, request, audio_format, voice, command.metadata),
+            Frame(
+                response_id,
+                request,
+                AudioFormat() if self._rules.plays else audio_format,
+                audio_format,
+                voice,
+                command.metadata,
+            ),
             self._conversation if command.conversation == "auto" else None,
             self._out,
             self._count,
@@ -222,6 +230,14 @@ class Responses:
         if not response.awaited:
             self._generate(response)
         return None
+
+    def _request(
+        self, command: commands.CreateResponse, settings: SessionSettings, voice: str | CustomVoice
+    ) -> GenerationRequest:
+        request = _request(command, settings, voice)
+        if self._rules.plays:
+            return msgspec.structs.replace(request, rate_hz=AudioFormat().rate_hz)
+        return request
 
     def _voice(
         self, command: commands.CreateResponse, settings: SessionSettings
@@ -351,10 +367,8 @@ class Responses:
         item_id = response.speech_id
         if response.conversation is not None and item_id is not None:
             self._voices[item_id] = response.frame.voice
-        if self._rules.plays and item_id and self._playback.begin(response.id, item_id, rate_hz):
-            self._out.tell(
-                events.OutputStarted(event_id=self._out.event_id(), response_id=response.id)
-            )
+        if self._rules.plays and item_id:
+            self._playback.expect(response.id, item_id, rate_hz)
 
     # Ending.
 
@@ -393,9 +407,15 @@ class Responses:
 
     def played(self, played: signals.Played) -> None:
         """Note how much the listener has heard."""
-        if self._playback.advance(played.response_id, played.samples, played.finished):
+        response_id = played.response_id
+        begins, ends = self._playback.advance(response_id, played.samples, played.finished)
+        if begins:
             self._out.tell(
-                events.OutputStopped(event_id=self._out.event_id(), response_id=played.response_id)
+                events.OutputStarted(event_id=self._out.event_id(), response_id=response_id)
+            )
+        if ends:
+            self._out.tell(
+                events.OutputStopped(event_id=self._out.event_id(), response_id=response_id)
             )
 
     def silence(self) -> list[Playing]:
@@ -403,9 +423,12 @@ class Responses:
         stopped = self._playback.flush()
         for playing in stopped:
             self._out.do(effects.FlushPlayback(playing.response_id))
-            self._out.tell(
-                events.OutputCleared(event_id=self._out.event_id(), response_id=playing.response_id)
-            )
+            if playing.begun:
+                self._out.tell(
+                    events.OutputCleared(
+                        event_id=self._out.event_id(), response_id=playing.response_id
+                    )
+                )
         return stopped
 
 

@@ -33,7 +33,7 @@ from vivavoce.core.items import (
 from vivavoce.core.outgoing import Mint, Outgoing
 from vivavoce.core.response import Response
 from vivavoce.core.responses import Responses, Rules
-from vivavoce.core.settings import AudioFormat, CustomVoice, SessionSettings, merge
+from vivavoce.core.settings import AudioFormat, AudioInput, CustomVoice, SessionSettings, merge
 from vivavoce.core.silence import Silence, idle_timeout_ms
 from vivavoce.core.turns import Resumed
 from vivavoce.core.usage import CountTokens, estimate
@@ -62,7 +62,10 @@ class Session:
         self._conversation = Conversation(mint("conv_"))
         self._responses = Responses(self._conversation, rules, self._out, count)
         self._ear = Ear(
-            settings.input, transcribes=rules.reads, judges=rules.judges, hasty=rules.speculates
+            self._heard_as(settings.input),
+            transcribes=rules.reads,
+            judges=rules.judges,
+            hasty=rules.speculates,
         )
         self._captions = Captions(self._out, count)
         self._intake = Intake(
@@ -114,8 +117,25 @@ class Session:
 
     @property
     def input_format(self) -> AudioFormat:
-        """How the audio that arrives now is coded."""
+        """The format whose rate the audio that is heard now has."""
         return self._ear.format
+
+    def settle(self, command: commands.UpdateSession) -> SessionSettings:
+        """The settings as that would make them; Refusal if it may not. Nothing changes."""
+        settings = merge(self.settings, command.update, self._opening)
+        if command.as_transcription:
+            settings = msgspec.structs.replace(settings, type="transcription")
+        if settings.type != self.settings.type:
+            self._check_type(settings.type, command)
+        if settings.include and not self.rules.logprobs:
+            raise Refusal(
+                f"Invalid value: '{settings.include[0]}'. The engine that transcribes here has no "
+                "log probabilities; leave 'include' away.",
+                param="session.include",
+            )
+        if settings.output.voice != self.settings.output.voice:
+            self._check_voice(settings.output.voice, "session.audio.output.voice")
+        return settings
 
     def _take(self, said: Input, origin: Origin | None) -> None:
         if isinstance(said, Refusal):
@@ -196,25 +216,19 @@ class Session:
         return events.SessionView(self.rules.session_id, self.settings, self._expires_at)
 
     def _update(self, command: commands.UpdateSession) -> None:
-        settings = merge(self.settings, command.update, self._opening)
-        if command.as_transcription:
-            settings = msgspec.structs.replace(settings, type="transcription")
-        if settings.type != self.settings.type:
-            self._check_type(settings.type, command)
-        if settings.include and not self.rules.logprobs:
-            raise Refusal(
-                f"Invalid value: '{settings.include[0]}'. The engine that transcribes here has no "
-                "log probabilities; leave 'include' away.",
-                param="session.include",
-            )
-        if settings.output.voice != self.settings.output.voice:
-            self._check_voice(settings.output.voice, "session.audio.output.voice")
+        settings = self.settle(command)
         self.settings = settings
-        self._drop_transcript(self._ear.follow(settings.input))
+        self._drop_transcript(self._ear.follow(self._heard_as(settings.input)))
         self._responses.discard()
         if self._idle_ms is None:
             self._silence.end()
         self._out.tell(events.SessionUpdated(event_id=self._out.event_id(), session=self._view()))
+
+    def _heard_as(self, settings: AudioInput) -> AudioInput:
+        """Where the server plays, audio comes by a track of its own, in a format of its own."""
+        if self.rules.plays:
+            return msgspec.structs.replace(settings, format=AudioFormat())
+        return settings
 
     def _check_type(self, kind: str, command: commands.UpdateSession) -> None:
         """A session may turn to transcription before it has responded, and to nothing else."""

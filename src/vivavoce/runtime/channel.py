@@ -10,8 +10,8 @@ from vivavoce.audio.pcm import Pcm
 from vivavoce.core.allowance import Quota
 from vivavoce.core.commands import AnyCommand
 from vivavoce.core.errors import Refusal
-from vivavoce.core.events import ServerEvent
-from vivavoce.core.settings import SessionSettings
+from vivavoce.core.events import Event, ServerEvent
+from vivavoce.core.settings import SessionSettings, SessionUpdate
 from vivavoce.core.signals import Played
 
 
@@ -19,18 +19,29 @@ class View(Struct, frozen=True):
     """What a channel may see and say.
 
     *owns*: it brought the session, which ends when it leaves. *hears_audio*: audio deltas pass.
-    *may_speak*: its commands are taken; otherwise each is refused.
+    *plays*: audio has a track of its own, and goes to `Channel.play`. *may_speak*: its commands are
+    taken; otherwise each is refused. *locked* names fields of the session that its client can
+    neither read nor change. *only*: no other events than these.
     """
 
     owns: bool = True
     hears_audio: bool = True
+    plays: bool = False
     may_speak: bool = True
+    locked: frozenset[str] = frozenset()
+    only: frozenset[type[Event]] | None = None
+
+
+class Captured(Struct, frozen=True):
+    """What the client's microphone took up, where it has a track of its own."""
+
+    pcm: Pcm
 
 
 class Channel(Protocol):
     """A live connection, as the runtime sees it."""
 
-    def inputs(self) -> AsyncIterator[AnyCommand | Refusal | Played]:
+    def inputs(self) -> AsyncIterator[AnyCommand | Refusal | Played | Captured]:
         """What the client sends, in order, until it leaves; what cannot be read is a Refusal."""
         ...
 
@@ -38,12 +49,16 @@ class Channel(Protocol):
         """Hand one event to the client; returns when the connection can take more."""
         ...
 
-    async def play(self, response_id: str, audio: Pcm) -> None:
-        """Play audio, where it has a track of its own; elsewhere it travels in events."""
+    def play(self, response_id: str, audio: Pcm) -> None:
+        """Play audio behind what plays already, where it has a track of its own (see `View`)."""
         ...
 
-    async def flush(self) -> None:
-        """Throw away what was not played yet."""
+    def flush(self, response_id: str) -> None:
+        """Throw away what was not played yet of a response, and what more of it may come."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until most of what was given to play has been played."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -63,7 +78,9 @@ class Opening(Struct, frozen=True):
     """What is known of a session before its first event.
 
     *max_seconds* is its longest life. *strict*: what the hosted service refuses is refused.
-    *announces_conversation*: `conversation.created` follows `session.created`.
+    *announces_conversation*: `conversation.created` follows `session.created`. *plays*: the server
+    plays the audio to its client and knows how much was heard; its rate is 24 kHz then, whatever
+    formats the settings name.
     """
 
     session_id: str
@@ -72,6 +89,7 @@ class Opening(Struct, frozen=True):
     quota: Quota = Quota()
     strict: bool = False
     announces_conversation: bool = False
+    plays: bool = False
 
 
 class Backend(Protocol):
@@ -79,4 +97,8 @@ class Backend(Protocol):
 
     def open(self, opening: Opening) -> AbstractAsyncContextManager[Live]:
         """Begin a session; leaving the context ends it and everything it runs."""
+        ...
+
+    def settle(self, opening: Opening, update: SessionUpdate) -> SessionSettings:
+        """The settings that a session so opened would have after *update*; Refusal if it may not."""
         ...

@@ -19,24 +19,25 @@ import msgspec
 from msgspec import Struct
 
 from vivavoce.audio import formats
+from vivavoce.audio.pcm import Pcm
 from vivavoce.core import commands, effects, events
 from vivavoce.core.effects import Effect, Origin, Tell
-from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent
 from vivavoce.core.items import InputImage, Item, Message, Part, text_of, words_of
 from vivavoce.core.responses import Rules
 from vivavoce.core.session import Input, Session
-from vivavoce.core.settings import FunctionTool, SessionSettings
+from vivavoce.core.settings import FunctionTool, SessionSettings, SessionUpdate
 from vivavoce.core.signals import Connected, Signal
 from vivavoce.core.usage import CountTokens, estimate
 from vivavoce.mailbox import Closed, Mailbox
-from vivavoce.runtime.channel import Channel, Live, Opening, View
+from vivavoce.runtime.channel import Captured, Channel, Live, Opening, View
 from vivavoce.runtime.clock import Clock
 from vivavoce.runtime.hearing import Hearing
 from vivavoce.runtime.microphone import Microphone
 from vivavoce.runtime.observer import Observer, Step
 from vivavoce.runtime.recipe import Recipe
 from vivavoce.runtime.responding import Responding
+from vivavoce.runtime.views import Sight
 
 SMALL = 512  # bytes: about what an event without audio or long text weighs
 PART = 32  # and a part of an item without its words
@@ -67,13 +68,10 @@ class Seat:
         self.answered = anyio.Event()  # the newest command that is answered with what it brought
         self.answered.set()
         self.sending = anyio.CancelScope()
+        self.sight = Sight(view)
         self.goodbye = (1000, "")
         # However large an event is, it fits where there is room for what is echoed.
         self._most = limits.outbox_bytes // 4
-
-    def sees(self, event: ServerEvent) -> bool:
-        """Whether its view shows that event."""
-        return self.view.hears_audio or not isinstance(event, events.AudioDelta)
 
     def offer(self, event: ServerEvent, weight: int) -> bool:
         """Have an event said; False when the client takes too little."""
@@ -111,7 +109,7 @@ class Runner:
         self._limits = limits
         self._observers = observers
         self._tasks = tasks
-        self._inbox: Mailbox[tuple[Origin | None, Input | None]] = Mailbox(
+        self._inbox: Mailbox[tuple[Origin | None, Input | Captured | None]] = Mailbox(
             limits.inbox_items, limits.inbox_bytes
         )
         self._seats: dict[Origin, Seat] = {}
@@ -136,7 +134,7 @@ class Runner:
         try:
             async with anyio.create_task_group() as both:
                 both.start_soon(self._write, seat, both.cancel_scope)
-                if origin == 0:
+                if view.owns:
                     await self._report(Connected(self._clock.wall()))
                 await self._read(origin, seat)
                 both.cancel_scope.cancel()
@@ -148,12 +146,13 @@ class Runner:
     async def _read(self, origin: Origin, seat: Seat) -> None:
         """Put what the client says into the inbox, at the pace at which it is taken."""
         async for said in seat.channel.inputs():
-            if isinstance(said, commands.Command) and not seat.view.may_speak:
-                refusal = Refusal("This connection may only listen.", code="read_only")
-                await self._put(origin, refusal.of(said.event_id), SMALL)
-                continue
+            if isinstance(said, commands.Command):
+                refusal = seat.sight.allowed(said)
+                if refusal is not None:
+                    await self._put(origin, refusal.of(said.event_id), SMALL)
+                    continue
             # Before it goes in: afterwards the runner has not taken it yet, and there still is room.
-            if isinstance(said, commands.AppendAudio):
+            if isinstance(said, commands.AppendAudio | Captured):
                 await self._hearing.room()
             elif _is_echoed(said):
                 await seat.answered.wait()  # the one before; until then there seems to be room
@@ -161,7 +160,7 @@ class Runner:
                 seat.answered = anyio.Event()
             await self._put(origin, said, _size(said))
 
-    async def _put(self, origin: Origin | None, said: Input, size: int) -> None:
+    async def _put(self, origin: Origin | None, said: Input | Captured, size: int) -> None:
         try:
             await self._inbox.put((origin, said), size)
         except Closed:
@@ -171,6 +170,9 @@ class Runner:
         """Hand the events of a seat to its client, one after the other."""
         with seat.sending:
             async for event in seat.outbox:
+                if isinstance(event, events.AudioDelta) and seat.view.plays:
+                    seat.channel.play(event.response_id, Pcm(event.audio, event.format.rate_hz))
+                    continue
                 with anyio.move_on_after(self._limits.grace_seconds) as grace:
                     await seat.channel.send(event)
                 if grace.cancelled_caught:
@@ -184,6 +186,7 @@ class Runner:
         for seat in list(self._seats.values()):
             if seat.view.owns:
                 await _room_in(seat)
+                await seat.channel.room()
 
     @property
     def inbox_depth(self) -> int:
@@ -209,9 +212,11 @@ class Runner:
             if taken % TURNS_PER_BREATH == 0:
                 await asyncio.sleep(0)
 
-    def _step(self, origin: Origin | None, said: Input | None) -> None:
+    def _step(self, origin: Origin | None, said: Input | Captured | None) -> None:
         now = self._clock.now()
         if said is not None:
+            if isinstance(said, commands.Command) and origin in self._seats:
+                said = self._seats[origin].sight.veiled(said)
             said = self._decoded(said)
             self._act(Step(self._id, now, origin, said, self._session.receive(said, now, origin)))
             if origin in self._seats and _is_echoed(said):
@@ -225,13 +230,21 @@ class Runner:
     def _id(self) -> str:
         return self._session.rules.session_id
 
-    def _decoded(self, said: Input) -> Input:
+    def _decoded(self, said: Input | Captured) -> Input:
         """Audio of the wire as PCM16 at the session's input rate, cleaned if that was asked for.
 
         What is appended goes on in the format of what it is appended to, an item's own audio is in
         the one that the settings name by now.
         """
         match said:
+            case Captured(pcm=captured):
+                return commands.AppendAudio(audio=self._heard(captured))
+            case commands.AppendAudio(audio=audio) if self._session.rules.plays:
+                # Beside what the microphone sends: half a sample would put that out of step.
+                wire = self._session.settings.input.format
+                pcm = formats.decode(wire.type, audio)
+                whole = Pcm(pcm[: len(pcm) // 2 * 2], wire.rate_hz)
+                return msgspec.structs.replace(said, audio=self._heard(whole))
             case commands.AppendAudio(audio=audio):
                 reduction = self._session.settings.input.noise_reduction
                 pcm = self._microphone.pcm(audio, self._session.input_format, reduction)
@@ -246,6 +259,10 @@ class Runner:
                 )
             case _:
                 return said
+
+    def _heard(self, audio: Pcm) -> bytes:
+        reduction = self._session.settings.input.noise_reduction
+        return self._microphone.captured(audio, self._session.input_format.rate_hz, reduction)
 
     def _decoded_item(self, command: commands.CreateItem) -> commands.CreateItem:
         if not command.audio:
@@ -270,8 +287,10 @@ class Runner:
     def _deliver(self, told: Tell) -> None:
         weight = self._scale.weigh(told.event)
         for origin, seat in self._seats.items():
-            told_it = told.to in (None, origin) and seat.sees(told.event)
-            if told_it and not seat.offer(told.event, weight):
+            if told.to not in (None, origin):
+                continue
+            event = seat.sight.shown(told.event)
+            if event is not None and not seat.offer(event, weight):
                 seat.cut_off()
 
     def _do(self, effect: Effect) -> None:
@@ -302,9 +321,9 @@ class Runner:
                 self._responding.stop(response_id)
             case effects.StopGenerating(response_id=response_id):
                 self._responding.stop(response_id)
-            case effects.FlushPlayback():
+            case effects.FlushPlayback(response_id=response_id):
                 for seat in self._seats.values():
-                    self._tasks.start_soon(seat.channel.flush)
+                    seat.channel.flush(response_id)
             case effects.HangUp(code=code, reason=reason):
                 self._dismiss(code, reason)
             case _:
@@ -360,18 +379,7 @@ class Runners:
     @asynccontextmanager
     async def open(self, opening: Opening) -> AsyncIterator[Live]:
         """Begin a session; leaving the context ends it and everything it runs."""
-        rules = Rules(
-            opening.session_id,
-            opening.max_seconds,
-            strict=opening.strict,
-            announces_conversation=opening.announces_conversation,
-            reads=self._recipe.speech_model is None,
-            judges=self._recipe.judge is not None,
-            speculates=self._recipe.speculates,
-            voices=self._voices,
-            quota=opening.quota,
-        )
-        session = Session(opening.settings, self._mint, rules, self._count)
+        session = self._session(opening)
         async with anyio.create_task_group() as tasks:
             runner = Runner(
                 session, self._recipe, self._clock, self._limits, self._observers, tasks
@@ -383,6 +391,25 @@ class Runners:
             finally:
                 self.live.discard(runner)
                 tasks.cancel_scope.cancel()
+
+    def settle(self, opening: Opening, update: SessionUpdate) -> SessionSettings:
+        """The settings that a session so opened would have after *update*; Refusal if it may not."""
+        return self._session(opening).settle(commands.UpdateSession(update=update))
+
+    def _session(self, opening: Opening) -> Session:
+        rules = Rules(
+            opening.session_id,
+            opening.max_seconds,
+            strict=opening.strict,
+            announces_conversation=opening.announces_conversation,
+            reads=self._recipe.speech_model is None,
+            judges=self._recipe.judge is not None,
+            speculates=self._recipe.speculates,
+            plays=opening.plays,
+            voices=self._voices,
+            quota=opening.quota,
+        )
+        return Session(opening.settings, self._mint, rules, self._count)
 
 
 async def _room_in(seat: Seat) -> None:
@@ -399,9 +426,11 @@ def _is_echoed(said: Input) -> bool:
     return isinstance(said, ECHOED)
 
 
-def _size(said: Input) -> int:
+def _size(said: Input | Captured) -> int:
     """About how many bytes an input takes while it waits."""
     match said:
+        case Captured(pcm=pcm):
+            return SMALL + len(pcm.data)
         case commands.AppendAudio(audio=audio):
             return SMALL + len(audio)
         case commands.CreateItem(item=item, audio=audio):

@@ -11,9 +11,10 @@ from vivavoce.core.errors import Refusal
 from vivavoce.core.events import ServerEvent
 from vivavoce.core.signals import Played
 from vivavoce.mailbox import Mailbox
+from vivavoce.runtime.channel import Captured
 
 Kind = TypeVar("Kind")
-Said = AnyCommand | Refusal | Played
+Said = AnyCommand | Refusal | Played | Captured
 
 
 class Line:
@@ -21,6 +22,8 @@ class Line:
 
     def __init__(self, reading_s: float = 0) -> None:
         self.heard: list[tuple[float, ServerEvent]] = []
+        self.played: list[tuple[str, Pcm]] = []
+        self.flushed: list[str] = []
         self.closed: tuple[int, str] | None = None
         self._reading_s = reading_s
         self._said: Mailbox[Said] = Mailbox(100_000, 1 << 30)
@@ -71,12 +74,16 @@ class Line:
         self.heard.append((anyio.current_time(), event))
         self._tell()
 
-    async def play(self, response_id: str, audio: Pcm) -> None:
-        """There is no track here: audio travels in events."""
-        raise AssertionError(f"no track to play {response_id} on")
+    def play(self, response_id: str, audio: Pcm) -> None:
+        """Take audio for the track, where the view has one."""
+        self.played.append((response_id, audio))
 
-    async def flush(self) -> None:
-        """Nothing waits to be played."""
+    def flush(self, response_id: str) -> None:
+        """Note that nothing more of it is to be heard."""
+        self.flushed.append(response_id)
+
+    async def room(self) -> None:
+        """There always is."""
 
     async def close(self, code: int, reason: str) -> None:
         """Be hung up on."""

@@ -68,12 +68,15 @@ class WebSocketChannel:
             # an oversized frame or a missing pong.
             self._closed = True
 
-    async def play(self, response_id: str, audio: Pcm) -> None:
+    def play(self, response_id: str, audio: Pcm) -> None:
         """There is no track to play on: it is a mistake to ask."""
         raise RuntimeError("a WebSocket has no audio track; its audio travels in events")
 
-    async def flush(self) -> None:
+    def flush(self, response_id: str) -> None:
         """Nothing is kept here that could be thrown away."""
+
+    async def room(self) -> None:
+        """There always is: nothing is played here."""
 
     async def close(self, code: int, reason: str) -> None:
         """Hang up; the second time does nothing. A reason that is too long is cut."""
