@@ -141,7 +141,7 @@ MISTAKES = [
         "",
         {},
         {"zzz": 1},
-        "--zzz: no such option; there are: api_key, config, conversation_created, data_dir",
+        "--zzz: no such option; there are: allow_origin, api_key, config, conversation_created, data_dir",
     ),
     ("port = ", {}, {}, "voice.toml: is not TOML: Invalid value"),
     ("recipes = 3", {}, {}, "voice.toml: recipes: has to be a table of tables"),

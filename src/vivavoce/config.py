@@ -28,6 +28,7 @@ PREFIX = "VIVAVOCE_"
 FOREIGN = frozenset({"VIVAVOCE_SHARED", "VIVAVOCE_REQUIRE_SHARED"})  # read by the tests alone
 AUTO = "auto"  # of --llm: the model server of this machine
 MAY_BE_EMPTY = ("llm", "llm_model", "llm_key")  # as compose files give what is not set
+LISTS = ("api_key", "allow_origin", "rtc_address", "ice_server")  # may be given several times
 TABLES = ("recipes", "deployments")
 OF_RECIPE: dict[str, Any] = {"voices": dict[str, str], "speculation": bool}  # besides its slots
 
@@ -95,7 +96,14 @@ class DeploymentPlan(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(
     Struct,
     frozen=True,
-    rename={"api_keys": "api_key", "drain_s": "drain", "grace_s": "grace"},
+    rename={
+        "api_keys": "api_key",
+        "allowed_origins": "allow_origin",
+        "rtc_addresses": "rtc_address",
+        "ice_servers": "ice_server",
+        "drain_s": "drain",
+        "grace_s": "grace",
+    },
 ):
     """Everything an operator may decide."""
 
@@ -103,6 +111,10 @@ class Config(
     port: Annotated[int, Meta(ge=0, le=65535)] = DEFAULT_PORT
     api_keys: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     no_auth: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    rtc_addresses: tuple[str, ...] = ()
+    rtc_ports: str | None = None
+    ice_servers: tuple[str, ...] = ()
     data_dir: Path = msgspec.field(default_factory=lambda: platformdirs.user_data_path("vivavoce"))
     tls: bool = False
     tls_cert: Path | None = None
@@ -237,8 +249,9 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, object]:
             if not isinstance(level, dict):
                 raise ConfigError(f"{variable}: {_variable(name)} is set to a value already")
         level[last] = value
-    if isinstance(keys := found.get("api_key"), str):
-        found["api_key"] = _listed(keys)
+    for name in LISTS:
+        if isinstance(given := found.get(name), str):
+            found[name] = _listed(given)
     return found
 
 
@@ -284,7 +297,7 @@ def _value(name: str, sources: Iterable[Source]) -> object:
             value = source.values[name]
             if name in MAY_BE_EMPTY and value == "":
                 continue
-            if name == "api_key" and isinstance(value, str):
+            if name in LISTS and isinstance(value, str):
                 value = [value]
             return _converted(value, _FIELDS[name].type, source.call(name), source.textual)
     return UNSET

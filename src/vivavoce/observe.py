@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TextIO
 
 import structlog
@@ -62,7 +62,22 @@ class Metrics:
             "vivavoce_sessions_live", "Sessions under way", ["deployment"], registry=registry
         )
         self._sessions = Counter(
-            "vivavoce_sessions", "Sessions begun", ["deployment", "dialect"], registry=registry
+            "vivavoce_sessions",
+            "Sessions begun",
+            ["deployment", "dialect", "transport"],
+            registry=registry,
+        )
+        self._calls = Counter(
+            "vivavoce_calls",
+            "WebRTC calls that are over, by codec and whether they ever connected",
+            ["codec", "connected"],
+            registry=registry,
+        )
+        self._packets = Counter(
+            "vivavoce_rtp_packets",
+            "Audio packets of calls that are over, by what became of them",
+            ["fate"],
+            registry=registry,
         )
         self._refused = Counter(
             "vivavoce_refused", "Requests and upgrades refused", ["status"], registry=registry
@@ -106,15 +121,23 @@ class Metrics:
         )
         self._turn_of: dict[str, _Turn] = {}  # session -> the turn that it is answering
 
-    def session_begun(self, deployment: str, dialect: str) -> None:
+    def session_begun(
+        self, deployment: str, dialect: str, transport: Literal["websocket", "webrtc"]
+    ) -> None:
         """One more lives."""
-        self._sessions.labels(deployment, dialect).inc()
+        self._sessions.labels(deployment, dialect, transport).inc()
         self._live.labels(deployment).inc()
 
     def session_over(self, session_id: str, deployment: str) -> None:
         """One less lives."""
         self._turn_of.pop(session_id, None)
         self._live.labels(deployment).dec()
+
+    def call_over(self, codec: str | None, packets: Mapping[str, int], *, connected: bool) -> None:
+        """A call has ended; *packets* says what became of the audio that came in."""
+        self._calls.labels(codec or "none", "yes" if connected else "no").inc()
+        for fate, count in packets.items():
+            self._packets.labels(fate).inc(count)
 
     def refused(self, status: int) -> None:
         """A request or an upgrade was turned down."""

@@ -72,6 +72,34 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ),
     ("--no-auth", {"action": "store_true", "help": "ask for no key; only on a loopback address"}),
     (
+        "--allow-origin",
+        {
+            "action": "append",
+            "metavar": "ORIGIN",
+            "help": "a web page's origin that may use a key itself; repeatable",
+        },
+    ),
+    (
+        "--rtc-address",
+        {
+            "action": "append",
+            "metavar": "IP",
+            "help": "where WebRTC media reaches this server from outside; repeatable",
+        },
+    ),
+    (
+        "--rtc-ports",
+        {"metavar": "PORTS", "help": "the UDP port of WebRTC media, or a range: 50000-50010"},
+    ),
+    (
+        "--ice-server",
+        {
+            "action": "append",
+            "metavar": "URL",
+            "help": "a STUN or TURN server; repeatable (turn:user:password@host:port)",
+        },
+    ),
+    (
         "--data-dir",
         {"type": Path, "metavar": "DIR", "help": "where the key, certificates and models are kept"},
     ),

@@ -61,6 +61,15 @@ def codec(
     *strict* refuses what the real service refuses. Otherwise *on_ignored* is told the path of each
     key that was passed over, once a connection. *azure* is true on the paths below `/openai`.
     """
-    if dialect == "ga":
-        return _Pair(GaReader(strict=strict, on_ignored=on_ignored), GaWriter(azure=azure))
-    return _Pair(PreviewReader(strict=strict, on_ignored=on_ignored), PreviewWriter(azure=azure))
+    return _Pair(reader(dialect, strict=strict, on_ignored=on_ignored), writer(dialect, azure))
+
+
+def reader(dialect: Dialect, *, strict: bool, on_ignored: Ignored) -> GaReader:
+    """The half of a codec that reads, and reads a session object alone as well."""
+    kind = GaReader if dialect == "ga" else PreviewReader
+    return kind(strict=strict, on_ignored=on_ignored)
+
+
+def writer(dialect: Dialect, azure: bool) -> GaWriter:
+    """The half that writes."""
+    return GaWriter(azure=azure) if dialect == "ga" else PreviewWriter(azure=azure)

@@ -127,26 +127,26 @@ class GaReader:
         event_id = self._event_id(raw)
         match raw["type"]:
             case "input_audio_buffer.append":
-                return meaning.append_audio(self._read(raw, shapes.Append))
+                return meaning.append_audio(self.read(raw, shapes.Append))
             case "input_audio_buffer.commit":
-                self._read(raw, shapes.Event)
+                self.read(raw, shapes.Event)
                 return commands.CommitAudio(event_id=event_id)
             case "input_audio_buffer.clear":
-                self._read(raw, shapes.Event)
+                self.read(raw, shapes.Event)
                 return commands.ClearAudio(event_id=event_id)
             case "output_audio_buffer.clear":
-                self._read(raw, shapes.Event)
+                self.read(raw, shapes.Event)
                 return commands.ClearOutput(event_id=event_id)
             case "conversation.item.create":
-                return self._create_item(self._read(raw, shapes.CreateItem))
+                return self._create_item(self.read(raw, shapes.CreateItem))
             case "conversation.item.retrieve":
-                item_id = self._read(raw, shapes.OfItem).item_id
+                item_id = self.read(raw, shapes.OfItem).item_id
                 return commands.RetrieveItem(event_id=event_id, item_id=item_id)
             case "conversation.item.delete":
-                item_id = self._read(raw, shapes.OfItem).item_id
+                item_id = self.read(raw, shapes.OfItem).item_id
                 return commands.DeleteItem(event_id=event_id, item_id=item_id)
             case "conversation.item.truncate":
-                cut = self._read(raw, shapes.Truncate)
+                cut = self.read(raw, shapes.Truncate)
                 return commands.TruncateItem(
                     event_id=event_id,
                     item_id=cut.item_id,
@@ -154,13 +154,14 @@ class GaReader:
                     audio_end_ms=cut.audio_end_ms,
                 )
             case "response.create":
-                return self._create_response(self._read(raw, shapes.Create))
+                return self._create_response(self.read(raw, shapes.Create))
             case "response.cancel":
-                response_id = self._read(raw, shapes.Cancel).response_id
+                response_id = self.read(raw, shapes.Cancel).response_id
                 return commands.CancelResponse(event_id=event_id, response_id=response_id)
             case "session.update":
-                session = self._read(raw, shapes.Update).session
-                return commands.UpdateSession(event_id=event_id, update=self._update(session))
+                session = self.read(raw, shapes.Update).session
+                update = self.read_session(session, "session")
+                return commands.UpdateSession(event_id=event_id, update=update)
             case "transcription_session.update" as kind if self._takes(kind):
                 return self._update_transcription(raw, event_id)
             case kind:
@@ -175,7 +176,8 @@ class GaReader:
             raise Refusal("The event has no 'type'.", code="invalid_event")
         return fitted(raw, shapes.Event, WHOLE).event_id
 
-    def _read(self, raw: object, shape: type[Shape], where: Where = WHOLE) -> Shape:
+    def read(self, raw: object, shape: type[Shape], where: Where = WHOLE) -> Shape:
+        """*raw*, which lay at *where*, as a *shape*; its unknown keys are noted or refused."""
         strange = [where.name(path) for path in unknown_keys(raw, shape)]
         if strange and self._strict:
             raise unknown(strange[0])
@@ -198,33 +200,38 @@ class GaReader:
 
     # Sessions.
 
-    def _update(self, raw: Raw) -> SessionUpdate:
-        raw = self._without(raw, self.no_session_fields, "session")
+    def read_session(self, raw: Raw, prefix: str) -> SessionUpdate:
+        """The settings in a session object, which lay at *prefix*."""
+        raw = self._without(raw, self.no_session_fields, prefix)
         if raw.get("type") == "transcription":
-            where = self._reshape(raw, TRANSCRIPTION_PATHS, "session")
-            return self._dictation(self._read(raw, shapes.TranscriptionSession, where), where)
-        where = self._reshape(raw, SESSION_PATHS, "session")
-        session = self._read(raw, shapes.Session, where)
+            where = self._reshape(raw, TRANSCRIPTION_PATHS, prefix)
+            return self._dictation(self.read(raw, shapes.TranscriptionSession, where), where)
+        where = self._reshape(raw, SESSION_PATHS, prefix)
+        session = self.read(raw, shapes.Session, where)
         if self._strict:
-            self._demand_type(session)
+            self._demand_type(session, where)
         return self._settings(session, where)
 
-    def _demand_type(self, session: shapes.Session) -> None:
+    def read_transcription(self, raw: Raw, prefix: str) -> SessionUpdate:
+        """The same of a session that only transcribes, as preview's calls of its own have it."""
+        raw = self._without(raw, self.no_session_fields, prefix)
+        where = self._reshape(raw, TRANSCRIPTION_PATHS, prefix)
+        return self._dictation(self.read(raw, shapes.TranscriptionUpdate, where), where)
+
+    def _demand_type(self, session: shapes.Session, where: Where) -> None:
         """Rule 1: without a type it is that of the session, unless strict."""
         if session.type is UNSET:
-            raise missing("session.type")
+            raise missing(where.name("type"))
 
     def _update_transcription(self, raw: Raw, event_id: str | None) -> commands.UpdateSession:
-        sent = self._read(raw if self._strict else leniency.lifted(raw), shapes.Update).session
-        sent = self._without(sent, self.no_session_fields, "session")
-        where = self._reshape(sent, TRANSCRIPTION_PATHS, "session")
-        update = self._dictation(self._read(sent, shapes.TranscriptionUpdate, where), where)
+        sent = self.read(raw if self._strict else leniency.lifted(raw), shapes.Update).session
+        update = self.read_transcription(sent, "session")
         return commands.UpdateSession(event_id=event_id, update=update, as_transcription=True)
 
     def _without(self, raw: Raw, foreign: frozenset[str], prefix: str) -> Raw:
         """The fields to which something in this dialect corresponds."""
         for key in sorted(foreign & raw.keys()):
-            self._ignore(f"{prefix}.{key}")
+            self._ignore(Where(prefix).name(key))
         return {key: value for key, value in raw.items() if key not in foreign}
 
     def _reshape(self, raw: Raw, paths: Mapping[str, str], prefix: str) -> Where:
@@ -327,12 +334,12 @@ class GaReader:
             case "message":
                 return self._message(raw, where)
             case "function_call":
-                call = self._read(raw, self.function_call, where)
+                call = self.read(raw, self.function_call, where)
                 return FunctionCall(
                     call.id or "", call.name, call.call_id or "", call.arguments
                 ), ()
             case "function_call_output":
-                output = self._read(raw, shapes.FunctionCallOutput, where)
+                output = self.read(raw, shapes.FunctionCallOutput, where)
                 return FunctionCallOutput(output.id or "", output.call_id, output.output), ()
             case kind:
                 raise unsupported(kind, quoted(ITEM_KINDS), where.name("type"))
@@ -341,7 +348,7 @@ class GaReader:
         role = fitted(raw, shapes.Message, where).role
         if not self._strict:
             raw = leniency.respelt(raw, self.written)
-        sent = self._read(raw, self.messages[role], where)
+        sent = self.read(raw, self.messages[role], where)
         audio = tuple(
             ItemAudio(index, meaning.audio_bytes(part.audio, where.name(f"content[{index}].audio")))
             for index, part in enumerate(sent.content)
@@ -359,7 +366,7 @@ class GaReader:
             raw = leniency.set_fields(raw)
             prompt = leniency.written_prompt(raw)
         where = self._reshape(raw, RESPONSE_PATHS, "response")
-        response = self._read(raw, shapes.Response, where)
+        response = self.read(raw, shapes.Response, where)
         listed, audio = self._input(response.input, where.name("input"))
         return CreateResponse(
             event_id=event.event_id,
@@ -403,7 +410,7 @@ class GaReader:
 
     def _listed(self, raw: object, path: str) -> tuple[Item | ItemReference, tuple[ItemAudio, ...]]:
         if isinstance(raw, dict) and raw.get("type") == "item_reference":
-            return ItemReference(self._read(raw, shapes.Reference, Where(path)).id), ()
+            return ItemReference(self.read(raw, shapes.Reference, Where(path)).id), ()
         return self._item(raw, path)
 
 

@@ -104,7 +104,7 @@ class GaWriter:
             case str() | int() | None:
                 return value
             case events.SessionView():
-                return self._session_object(value)
+                return self.session_object(value)
             case events.ResponseView():
                 return self._response_object(value)
             case Message() | FunctionCall() | FunctionCallOutput():
@@ -223,7 +223,8 @@ class GaWriter:
         audio = formats.encode(kept.format.type, kept.pcm)
         return {"audio": pybase64.b64encode_as_string(audio), "format": format_name(kept.format)}
 
-    def _session_object(self, view: events.SessionView) -> Json:
+    def session_object(self, view: events.SessionView) -> Json:
+        """A session, whole."""
         settings = view.settings
         if settings.type == "transcription":
             return self._transcription_session_object(view)

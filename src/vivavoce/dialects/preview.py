@@ -120,7 +120,7 @@ class PreviewReader(GaReader):
     def _instructions(self, sent: str | UnsetType) -> str | UnsetType | None:
         return sent
 
-    def _demand_type(self, session: shapes.Session) -> None:
+    def _demand_type(self, session: shapes.Session, where: Where) -> None:
         """There is none in this dialect."""
 
 
@@ -160,7 +160,8 @@ class PreviewWriter(GaWriter):
     def _retrieved_audio(self, kept: events.RetrievedAudio) -> Json:
         return {"audio": super()._retrieved_audio(kept)["audio"]}
 
-    def _session_object(self, view: events.SessionView) -> Json:
+    def session_object(self, view: events.SessionView) -> Json:
+        """A session, whole."""
         settings = view.settings
         if settings.type == "transcription":
             return self._transcription_session_object(view)

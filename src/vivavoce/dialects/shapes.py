@@ -294,10 +294,13 @@ class TranscriptionSession(Dictation):
 
 class KeyLife(Struct):
     anchor: Literal["created_at"] = "created_at"
-    seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
+    seconds: Annotated[int, Meta(ge=10, le=7200)] | None = None
 
 
 class KeyRequest(Struct):
+    """How preview asks for a key; the second name of the same is that of transcription sessions."""
+
+    expires_after: KeyLife | None = None
     expires_at: KeyLife | None = None
 
 
@@ -306,6 +309,49 @@ class TranscriptionUpdate(Dictation):
 
     modalities: tuple[str, ...] | None = None
     client_secret: KeyRequest | None = None
+
+
+class KeyLimits(Struct):
+    """What the holder of a key may do with it."""
+
+    session_seconds: Annotated[int, Meta(ge=10, le=86400)] | None = None
+    origins: Annotated[tuple[Name, ...], Meta(max_length=64)] | None = None
+    single_use: bool = False
+
+
+class KeyTerms(Struct):
+    """What is asked of a key in every form of asking for one. These fields are ours."""
+
+    locked: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
+    limits: KeyLimits | None = None
+
+
+class GaKey(KeyTerms):
+    """The body of GA's call for a key."""
+
+    session: Raw | None = None
+    expires_after: KeyLife | None = None
+
+    @property
+    def life(self) -> KeyLife | None:
+        return self.expires_after
+
+
+class PreviewKey(KeyTerms):
+    """The same of preview's calls, whose other fields are those of the session."""
+
+    client_secret: KeyRequest | None = None
+
+    @property
+    def life(self) -> KeyLife | None:
+        asked = self.client_secret or KeyRequest()
+        return asked.expires_after or asked.expires_at
+
+
+class Named(Struct):
+    """The model of a session, where it can still be chosen."""
+
+    model: Name | None = None
 
 
 class PreviewForms(Struct):

@@ -23,9 +23,12 @@ from vivavoce.observe import Metrics, hush_libraries
 from vivavoce.runtime.channel import Backend
 from vivavoce.runtime.clock import Clock, Minter
 from vivavoce.server import routes
+from vivavoce.server.calls import Calls
 from vivavoce.server.health import EngineReport, Readiness
+from vivavoce.server.origins import Cors
 from vivavoce.server.service import Service
 from vivavoce.server.wire import HttpProtocol, WebSocketProtocol
+from vivavoce.transports.network_plan import NetworkPlan, plan_of
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024  # 15 MiB of audio in an append are 20 MiB of base64
 PING_SECONDS = 20
@@ -42,8 +45,9 @@ class Application:
 
     def __init__(self, service: Service, engines: AbstractAsyncContextManager[object]) -> None:
         self.service = service
+        self._calls = Calls(service, network_plan(service.config))
         self._app = Starlette(
-            routes=routes.routes(service),
+            routes=routes.routes(service, self._calls),
             lifespan=lambda _: self._living(engines),
             exception_handlers={
                 404: partial(routes.not_found, service),
@@ -52,7 +56,7 @@ class Application:
             },
         )
         self._app.router.redirect_slashes = False
-        self._asgi: ASGIApp = _Numbered(self._app, service.mint)
+        self._asgi: ASGIApp = _Numbered(Cors(self._app), service.mint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
@@ -62,9 +66,11 @@ class Application:
     async def _living(self, engines: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
         """Load the engines while health can be asked already; unload them at the end."""
         over = anyio.Event()
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as calls, anyio.create_task_group() as tasks:
+            self.service.tasks = calls
             tasks.start_soon(self._keep, engines, over)
             yield
+            calls.cancel_scope.cancel()
             over.set()
             tasks.cancel_scope.deadline = anyio.current_time() + UNLOAD_SECONDS
 
@@ -78,6 +84,14 @@ class Application:
         except Exception as error:  # whatever it is, there is nothing to serve with
             log.exception("the engines failed", reason=str(error))
             readiness.fail()
+
+
+def network_plan(config: Config) -> NetworkPlan:
+    """How the media of calls comes and goes; ConfigError names the option that is wrong."""
+    try:
+        return plan_of(config.rtc_addresses, config.rtc_ports, config.ice_servers)
+    except ValueError as wrong:
+        raise ConfigError(str(wrong)) from None
 
 
 def application(

@@ -1,4 +1,4 @@
-"""Who knocks: the credential in a handshake, held against the keys of the server.
+"""Who knocks: the credential in a handshake, held against the keys and the seal of the server.
 
 A credential may come in any of the places that clients of either service use. The first place, in
 the order of `PLACES`, that holds anything counts; when it is wrong, no other is looked at.
@@ -11,31 +11,53 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from vivavoce.server.handshake import Handshake
-from vivavoce.server.refusals import NO_KEY, WRONG_KEY, Denial
+from vivavoce.server.refusals import NEEDS_KEY, NO_KEY, WRONG_KEY, WRONG_SECRET, Denial
+from vivavoce.server.sealing import PREFIX, ClientSecret, Seal
 
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 
 
 class Identity(Struct, frozen=True):
-    """Who was let in, by a name that may be logged."""
+    """Who was let in, by a name that may be logged; and by which client secret, if by one."""
 
     name: str
+    secret: ClientSecret | None = None
 
 
-def identify(handshake: Handshake, keys: Sequence[str] | None) -> Identity | Denial:
-    """Whose credential it is; with *keys* None everybody is let in."""
+def identify(
+    handshake: Handshake, keys: Sequence[str] | None, seal: Seal | None = None
+) -> Identity | Denial:
+    """Whose credential it is; with *keys* None whoever has no client secret is let in as anybody.
+
+    What looks like a client secret is one or is refused: whether it serves as a key, or whether the
+    server is open to all, is not asked then.
+    """
+    given = credential(handshake)
+    if given is not None and given.startswith(PREFIX):
+        return _holder(given, seal)
     if keys is None:
         return Identity("anybody")
-    given = credential(handshake)
     if given is None:
         return NO_KEY
     return _owner(given, keys)
+
+
+def needs_key(identity: Identity) -> Denial | None:
+    """Why they may not do what only the server's own people may."""
+    return NEEDS_KEY if identity.secret is not None else None
 
 
 def credential(handshake: Handshake) -> str | None:
     """The credential that counts, None if there is none; the empty one is always wrong."""
     found = (place(handshake) for place in PLACES)
     return next((given for given in found if given is not None), None)
+
+
+def _holder(token: str, seal: Seal | None) -> Identity | Denial:
+    opened = seal.open(token) if seal is not None else WRONG_SECRET
+    if isinstance(opened, Denial):
+        return opened
+    return Identity(f"client secret of {opened.identity}", opened)
 
 
 def _owner(given: str, keys: Sequence[str]) -> Identity | Denial:

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
+
+from vivavoce.core.errors import Refusal
 
 
 class Denial(Struct, frozen=True):
@@ -57,6 +60,40 @@ NO_KEY = Denial(
     "(Authorization: Bearer KEY), or from a browser as the query value api-key.",
     headers={"WWW-Authenticate": "Bearer"},
 )
+WRONG_SECRET = Denial(
+    401,
+    "Incorrect API key provided: it begins with ek_, but is no client secret of this server's, or "
+    "was altered on its way. Ask for a new one where it came from.",
+    code="invalid_api_key",
+    azure_code="401",
+    azure_message="Access denied: the key begins with ek_, but is no client secret of this "
+    "server's, or was altered on its way. Ask for a new one where it came from.",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+USED_SECRET = Denial(
+    401,
+    "This client secret could be used once, and was used already or made before the server's last "
+    "start. Ask for a new one where it came from.",
+    code="client_secret_used",
+    azure_code="401",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+NEEDS_KEY = Denial(
+    403,
+    "A client secret opens sessions, but not this: it needs an API key of the server. Have it done "
+    "by whoever made the client secret.",
+    azure_code="403",
+)
+SECRET_NEEDS_ORIGIN = Denial(
+    403,
+    "This client secret is for the pages of certain origins, and the request has no Origin header.",
+    azure_code="403",
+)
+UNREADABLE_ORIGIN = Denial(
+    403,
+    "The Origin header is not one origin, such as https://app.example.com.",
+    azure_code="403",
+)
 NOT_FOUND = Denial(404, "Resource not found", azure_code="404")
 UPGRADE_REQUIRED = Denial(
     426,
@@ -67,11 +104,96 @@ UPGRADE_REQUIRED = Denial(
 )
 
 
+def expired_secret(expires_at: int) -> Denial:
+    """A client secret came too late."""
+    moment = datetime.fromtimestamp(expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return Denial(
+        401,
+        f"This client secret expired at {moment} UTC. Ask for a new one where it came from.",
+        code="client_secret_expired",
+        azure_code="401",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def foreign_to_secret(origin: str) -> Denial:
+    """A client secret lists the origins that may use it, and not that one."""
+    return Denial(
+        403,
+        f"This client secret may not be used by pages of {origin}. Have one made whose origins "
+        "include it.",
+        azure_code="403",
+    )
+
+
+def key_in_browser(origin: str) -> Denial:
+    """A page of *origin* holds a key."""
+    return _foreign("An API key does not belong in a browser", origin)
+
+
+def no_key_needed(origin: str) -> Denial:
+    """A page of *origin* comes to a server that is open to whoever reaches it."""
+    return _foreign("This server asks for no key, so it serves no foreign pages", origin)
+
+
+def _foreign(why: str, origin: str) -> Denial:
+    def told(path: str) -> str:
+        return (
+            f"{why}: this request comes from a page of {origin}. Have your own server make a "
+            f"client secret (POST {path}/realtime/client_secrets) and give that to the page, or "
+            f"start this server with --allow-origin {origin}."
+        )
+
+    return Denial(403, told("/v1"), azure_code="403", azure_message=told("/openai/v1"))
+
+
 def unknown_deployment(message: str) -> Denial:
     """Nothing answers to that name; *message* says what exists."""
     return Denial(
         404, message, code="model_not_found", azure_code="DeploymentNotFound", param="model"
     )
+
+
+def other_deployment(bound: str, asked: str) -> Denial:
+    """A client secret was made for another deployment than the one asked for."""
+    return Denial(
+        403,
+        f"This client secret is for {bound}, not for {asked!r}. Leave the model away, or ask the "
+        "server that made the secret for another one.",
+        code="model_mismatch",
+        azure_code="403",
+        param="model",
+    )
+
+
+def bad_request(refusal: Refusal) -> Denial:
+    """What was sent along cannot be taken."""
+    return Denial(400, refusal.message, code=refusal.code, kind=refusal.kind, param=refusal.param)
+
+
+def too_large(most: int) -> Denial:
+    """The body is longer than anything that is asked for here."""
+    return Denial(
+        413,
+        f"The body is too large: at most {most // 1024} KiB are read here.",
+        code="request_too_large",
+        azure_code="413",
+    )
+
+
+def unsupported_type(given: str, wanted: str) -> Denial:
+    """The body is of another kind than what is asked for here."""
+    return Denial(
+        415,
+        f"Unsupported content type {given!r}. Send {wanted}.",
+        code="unsupported_content_type",
+        azure_code="415",
+    )
+
+
+def invalid_offer(message: str) -> Denial:
+    """The SDP is no offer that could be answered."""
+    return Denial(400, message, code="invalid_offer", param="sdp")
 
 
 def unknown_call() -> Denial:

@@ -1,16 +1,19 @@
 """One table of paths, OpenAI's and Azure's, and what plain HTTP gets there."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from vivavoce.deployments import Deployment, UnknownDeployment
-from vivavoce.server.auth import identify
+from vivavoce.server import client_secrets
+from vivavoce.server.answers import as_json, turned_down
+from vivavoce.server.auth import needs_key
+from vivavoce.server.calls import Calls, no_telephone
+from vivavoce.server.entry import admit
 from vivavoce.server.handshake import of_scope
 from vivavoce.server.realtime import converse, deny
 from vivavoce.server.refusals import (
@@ -24,13 +27,14 @@ from vivavoce.server.refusals import (
 from vivavoce.server.service import Service
 
 REALTIME = ("/openai/v1/realtime", "/v1/realtime", "/openai/realtime")
+GA_STYLES = ("/v1", "/openai/v1")
 OPENAI_MODELS = ("/openai/v1/models", "/v1/models")
 AZURE_MODELS = "/openai/models"
 
 Endpoint = Callable[[Service, Request], Awaitable[Response]]
 
 
-def routes(service: Service) -> list[BaseRoute]:
+def routes(service: Service, calls: Calls) -> list[BaseRoute]:
     """Every route of the server; paths are matched without a slash at their end."""
     http: dict[str, Endpoint] = {
         "/": home,
@@ -43,29 +47,29 @@ def routes(service: Service) -> list[BaseRoute]:
         **{f"{path}/{{name}}": openai_model for path in OPENAI_MODELS},
         **dict.fromkeys(REALTIME, upgrade_required),
     }
+    posted: dict[str, Endpoint] = {
+        "/v1/realtime": partial(calls.create, "preview"),
+        "/v1/realtimertc": partial(calls.create, "preview"),
+        "/openai/v1/realtime": partial(calls.create, "ga"),
+        "/v1/realtime/sessions": client_secrets.create("sessions"),
+        "/v1/realtime/transcription_sessions": client_secrets.create("transcription_sessions"),
+        "/openai/realtimeapi/sessions": client_secrets.create("azure_sessions"),
+    }
+    for style in GA_STYLES:
+        posted[f"{style}/realtime/client_secrets"] = client_secrets.create("client_secrets")
+        posted[f"{style}/realtime/calls"] = partial(calls.create, "ga")
+        posted[f"{style}/realtime/calls/{{call_id}}/hangup"] = calls.hang_up
+        for verb in ("accept", "reject", "refer"):
+            posted[f"{style}/realtime/calls/{{call_id}}/{verb}"] = no_telephone
     return [
         *(WebSocketRoute(path, partial(converse, service)) for path in REALTIME),
+        *(
+            Route(path, partial(endpoint, service), methods=["POST"])
+            for path, endpoint in posted.items()
+        ),
         *(Route(path, partial(endpoint, service)) for path, endpoint in http.items()),
         WebSocketRoute("/{path:path}", partial(nowhere, service)),
     ]
-
-
-def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    return Response(
-        msgspec.json.encode(value), status, headers=headers, media_type="application/json"
-    )
-
-
-def turned_down(service: Service, request: Request, denial: Denial) -> Response:
-    """A request refused, in the words of its path's family."""
-    service.metrics.refused(denial.status)
-    return Response(
-        denial.body(of_scope(request.scope).azure),
-        denial.status,
-        headers=dict(denial.headers),
-        media_type="application/json",
-    )
 
 
 async def not_found(service: Service, request: Request, _error: Exception) -> Response:
@@ -155,22 +159,26 @@ Form = Callable[[Deployment, int], dict[str, object]]
 
 
 def _list(service: Service, request: Request, form: Form) -> Response:
-    identity = identify(of_scope(request.scope), service.keys)
-    if isinstance(identity, Denial):
-        return turned_down(service, request, identity)
+    if (denial := _barred(service, request)) is not None:
+        return turned_down(service, request, denial)
     data = [form(each, service.started_at) for each in service.deployments]
     return as_json({"object": "list", "data": data})
 
 
 def _one(service: Service, request: Request, form: Form) -> Response:
-    identity = identify(of_scope(request.scope), service.keys)
-    if isinstance(identity, Denial):
-        return turned_down(service, request, identity)
+    if (denial := _barred(service, request)) is not None:
+        return turned_down(service, request, denial)
     try:
         found = service.deployments.find(request.path_params["name"])
     except UnknownDeployment as unknown:
         return turned_down(service, request, unknown_deployment(str(unknown)))
     return as_json(form(found, service.started_at))
+
+
+def _barred(service: Service, request: Request) -> Denial | None:
+    """Why somebody may not know what answers here."""
+    identity = admit(of_scope(request.scope), service, ready=False)
+    return identity if isinstance(identity, Denial) else needs_key(identity)
 
 
 def _openai_model(deployment: Deployment, since: int) -> dict[str, object]:

@@ -1,6 +1,10 @@
 """What all endpoints share: built once by the composition root, and handed to each."""
 
 from collections.abc import Callable
+from functools import cached_property
+
+import structlog
+from anyio.abc import TaskGroup
 
 from vivavoce.config import Config
 from vivavoce.deployments import Deployment, Deployments
@@ -9,10 +13,16 @@ from vivavoce.runtime.channel import Backend
 from vivavoce.runtime.clock import Clock, Minter
 from vivavoce.server.admission import Admission
 from vivavoce.server.health import Readiness
+from vivavoce.server.live import LiveSessions
+from vivavoce.server.sealing import Seal, Spent, sealing_key
+
+log = structlog.get_logger(__name__)
 
 
 class Service:
-    """The server without its transports."""
+    """The server without its transports. *tasks* is where calls run; it is there while it serves."""
+
+    tasks: TaskGroup
 
     def __init__(
         self,
@@ -29,9 +39,11 @@ class Service:
         self.readiness = readiness
         self.deployments = Deployments(config)
         self.admission = Admission(config.max_sessions)
+        self.live = LiveSessions()
         self.metrics = metrics or Metrics()
         self.clock = clock or Clock()
         self.mint = Minter(self.clock)
+        self.spent = Spent(self.clock.wall)
         self.worker = worker
         self.started_at = int(self.clock.wall())
 
@@ -39,6 +51,14 @@ class Service:
     def keys(self) -> tuple[str, ...] | None:
         """The keys that open this server; None when it is open to all."""
         return None if self.config.no_auth else self.config.api_keys
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What closes and opens client secrets. Its key is made, and kept, when it is first needed."""
+        made = sealing_key(self.config.data_dir)
+        if made.unkept is not None:
+            log.warning("client secrets will not outlive this process", reason=made.unkept)
+        return Seal(made.key, self.clock.wall)
 
     async def drain(self, seconds: float) -> None:
         """Take nobody in any more; return when everybody is out, or was put out."""

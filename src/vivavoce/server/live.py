@@ -1,0 +1,48 @@
+"""The sessions under way, by their ids and by the ids of their calls."""
+
+from msgspec import Struct
+
+from vivavoce.runtime.channel import Live
+from vivavoce.server.admission import Seat
+
+MAX_OBSERVERS = 16  # connections that join one session
+
+
+class LiveSession(Struct, eq=False):
+    """A session that can be joined or hung up. *observers* counts the connections that joined it."""
+
+    session_id: str
+    deployment: str
+    live: Live
+    seat: Seat
+    call_id: str | None = None
+    observers: int = 0
+
+
+class LiveSessions:
+    """Those of this process."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, LiveSession] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_id
+
+    def __len__(self) -> int:
+        return len({id(each) for each in self._by_id.values()})
+
+    def add(self, session: LiveSession) -> None:
+        """One that begins."""
+        self._by_id[session.session_id] = session
+        if session.call_id is not None:
+            self._by_id[session.call_id] = session
+
+    def remove(self, session: LiveSession) -> None:
+        """It is over."""
+        del self._by_id[session.session_id]
+        if session.call_id is not None:
+            del self._by_id[session.call_id]
+
+    def find(self, name: str) -> LiveSession | None:
+        """The one of that session id or call id."""
+        return self._by_id.get(name)
