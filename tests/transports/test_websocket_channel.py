@@ -155,6 +155,7 @@ def test_a_reason_is_cut_to_what_fits_a_close_frame(reason: str) -> None:
 
 async def test_there_is_no_track_to_play_on_and_nothing_to_flush() -> None:
     channel = await Client().channel()
-    await channel.flush()
+    channel.flush("resp_1")
+    await channel.room()
     with pytest.raises(RuntimeError, match="no audio track"):
-        await channel.play("resp_1", silence(20, 24000))
+        channel.play("resp_1", silence(20, 24000))

@@ -207,6 +207,10 @@ def _require_keys(config: Config) -> None:
     for each in config.api_keys:
         if fault := fault_of_key(each):
             raise ConfigError(f"--api-key: {fault}")
+        if each.startswith("ek_"):
+            raise ConfigError(
+                "--api-key: what begins with ek_ is taken for a client secret; choose another key"
+            )
 
 
 def _serve(config: Config, *, made_key: bool) -> int:

@@ -227,8 +227,6 @@ class Sight:
 
     def _refusal(self, refusal: Refusal) -> Refusal:
         """One that quotes no locked value, and a hidden item by the id that the client gave it."""
-        if refusal.code == FORBIDDEN:
-            return refusal
         for each in self._locked.values():
             for param in _params(each):
                 if refusal.param == param or (refusal.param or "").startswith(

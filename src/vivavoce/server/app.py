@@ -25,7 +25,7 @@ from vivavoce.runtime.clock import Clock, Minter
 from vivavoce.server import routes
 from vivavoce.server.calls import Calls
 from vivavoce.server.health import EngineReport, Readiness
-from vivavoce.server.origins import Cors
+from vivavoce.server.origins import Cors, origin_of
 from vivavoce.server.service import Service
 from vivavoce.server.wire import HttpProtocol, WebSocketProtocol
 from vivavoce.transports.network_plan import NetworkPlan, plan_of
@@ -94,6 +94,14 @@ def network_plan(config: Config) -> NetworkPlan:
         raise ConfigError(str(wrong)) from None
 
 
+def _require_origins(config: Config) -> None:
+    for each in config.allowed_origins:
+        try:
+            origin_of(each)
+        except ValueError as wrong:
+            raise ConfigError(f"--allow-origin: {wrong}") from None
+
+
 def application(
     config: Config,
     backend_for: Callable[[Deployment], Backend],
@@ -110,6 +118,7 @@ def application(
     entered, *backend_for* is not asked. *report* says for `/readyz` which engines those are.
     ConfigError if the tables of *config* do not fit together.
     """
+    _require_origins(config)
     service = Service(
         config, backend_for, Readiness(report), metrics=metrics, clock=clock, worker=worker
     )

@@ -246,7 +246,7 @@ BAD_REQUEST = Denial(
     400, "The upgrade cannot be read: it has to be a GET with headers in ASCII.", code="bad_request"
 )
 TOO_LARGE = Denial(
-    431, "The request line or a header is too long: more than 8 KiB.", code="headers_too_large"
+    431, "The request line or a header is too long: more than 32 KiB.", code="headers_too_large"
 )
 FAULT = Denial(
     500,

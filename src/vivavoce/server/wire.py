@@ -9,10 +9,13 @@ import structlog
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 from websockets.exceptions import SecurityError
 
 from vivavoce.server.refusals import BAD_REQUEST, TOO_LARGE, Denial
 
+# A line of an upgrade's head. A client secret, which may be 24 KiB long, travels in one.
+http11.MAX_LINE_LENGTH = 32 * 1024
 HEADERS_SECONDS = 20.0  # from connecting to the end of a request's headers
 
 log = structlog.get_logger(__name__)
@@ -57,7 +60,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One connection since its upgrade was asked for."""
 
     def data_received(self, data: bytes) -> None:
-        """Answer an upgrade that cannot be read, such as one with a header beyond 8 KiB.
+        """Answer an upgrade that cannot be read, such as one with a header beyond 32 KiB.
 
         uvicorn leaves its client waiting, or fails and keeps the connection among the living, which
         later stops it from shutting down.

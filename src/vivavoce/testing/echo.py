@@ -8,9 +8,9 @@ import anyio
 
 from vivavoce.core import commands, events
 from vivavoce.core.errors import Refusal
-from vivavoce.core.settings import AudioFormat, merge
+from vivavoce.core.settings import AudioFormat, SessionSettings, SessionUpdate, merge
 from vivavoce.core.signals import Played
-from vivavoce.runtime.channel import Channel, Live, Opening, View
+from vivavoce.runtime.channel import Captured, Channel, Live, Opening, View
 from vivavoce.testing.ids import CountingIds
 
 EXPIRES_AT = 2_000_000_000
@@ -30,6 +30,10 @@ class Echo:
         """Begin a session."""
         self.openings.append(opening)
         yield _Echoing(self, opening)
+
+    def settle(self, opening: Opening, update: SessionUpdate) -> SessionSettings:
+        """Whatever is asked for."""
+        return merge(opening.settings, update)
 
 
 class _Echoing:
@@ -55,7 +59,9 @@ class _Echoing:
     def _session(self) -> events.SessionView:
         return events.SessionView(self._opening.session_id, self._settings, EXPIRES_AT)
 
-    def _answers(self, said: commands.AnyCommand | Refusal | Played) -> list[events.ServerEvent]:
+    def _answers(
+        self, said: commands.AnyCommand | Refusal | Played | Captured
+    ) -> list[events.ServerEvent]:
         event_id = self._mint("event_")
         match said:
             case Refusal():
@@ -84,6 +90,7 @@ class _Echoing:
                 | commands.CreateResponse()
                 | commands.CancelResponse()
                 | Played()
+                | Captured()
             ):
                 return []
             case _:

@@ -1,0 +1,1 @@
+"""Calls over WebRTC: their signalling, their media and the channel that joins the two."""
