@@ -11,7 +11,7 @@ from compat_servers import PATIENCE_S, Site
 from compat_speech import appends
 from websockets.asyncio.client import ClientConnection, connect
 
-from vivavoce.conformance.catalogue import DialectName
+from vivavoce.conformance.catalogue import DialectName, Transport
 from vivavoce.conformance.laws import Laws
 from vivavoce.testing.frames import check_frames, official
 
@@ -45,9 +45,10 @@ DELTAS = {
 class Witness:
     """Keeps every frame of one connection."""
 
-    def __init__(self, dialect: DialectName) -> None:
+    def __init__(self, dialect: DialectName, transport: Transport = "websocket") -> None:
         self.frames: list[Frame] = []
         self._dialect = dialect
+        self._transport = transport
 
     def saw(self, raw: str | bytes) -> Frame:
         """Keep a frame."""
@@ -59,7 +60,7 @@ class Witness:
 
         Unless *finished*, the connection ended in the middle and may owe some conclusions.
         """
-        check_frames(self.frames, self._dialect, transport="websocket")
+        check_frames(self.frames, self._dialect, transport=self._transport)
         laws = Laws(self._dialect)
         broken = [sentence for frame in self.frames for sentence in laws.see(frame)]
         broken += laws.end() if finished else []

@@ -418,6 +418,19 @@ def test_committed_audio_is_behind_the_item_that_the_client_knows() -> None:
     assert seen == msgspec.structs.replace(committed, previous_item_id="item_u")
 
 
+def test_an_id_that_comes_again_elsewhere_has_left_its_old_place() -> None:
+    sight = Sight(View(locked=FILTERED))
+
+    def gone(item_id: str) -> events.ItemDeleted:
+        return events.ItemDeleted(event_id=EVENT, item_id=item_id)
+
+    # The call stands behind all others, then before them.
+    shown(sight, [added(HEARD, None), added(CALL, "item_u"), gone("item_c")])
+    shown(sight, [added(SPOKEN, "item_u"), added(CALL, None), gone("item_a")])
+
+    assert sight.shown(added(SPOKEN, "item_c")) == added(SPOKEN, None)
+
+
 MAKERS = (
     lambda name: Message(name, "user", ()),
     lambda name: Message(name, "system", ()),
@@ -434,7 +447,9 @@ def test_the_client_of_a_locked_view_knows_one_chain_without_gaps(
     conversation, sight = Conversation("conv_1"), Sight(View(locked=FILTERED))
     known: list[str] = []  # what a client makes of the events
     for number, (move, at) in enumerate(moves):
-        for event in happening(conversation, move, at, f"item_{number}"):
+        reused = f"item_{number % 5}"
+        name = reused if conversation.find(reused) is None else f"item_{number}"
+        for event in happening(conversation, move, at, name):
             match sight.shown(event):
                 case events.ItemAdded(item=item, previous_item_id=previous):
                     known.insert(known.index(previous) + 1 if previous else 0, item.id)

@@ -299,6 +299,13 @@ async def test_strict_wants_a_model_unless_it_is_to_transcribe(tmp_path: Path) -
         assert (await at.secret(TRANSCRIPTIONS)).deployment == "gpt-realtime"
 
 
+async def test_strict_refuses_a_key_that_nobody_knows(tmp_path: Path) -> None:
+    async with house(tmp_path, strict=True) as at:
+        status, error = await at.refused(SESSIONS, {"model": "gpt-realtime", "colour": 1})
+
+    assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "colour")
+
+
 async def test_strict_azure_wants_a_version_that_is_known(tmp_path: Path) -> None:
     body = {"model": "gpt-realtime"}
     async with house(tmp_path, strict=True) as at:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -173,6 +173,8 @@ def test_sound_comes_as_late_as_the_encoder_says() -> None:
 
     spectra = np.fft.rfft(samples(pcm)).conj() * np.fft.rfft(heard)
     lag = int(np.argmax(np.fft.irfft(spectra)))
+    assert mouth.delay_ms == 6.5
+    assert abs(lag - 24 * 6.5) <= 2
 
 
 @pytest.mark.parametrize("duration_ms", [5, 10, 20, 40, 60, 80, 100, 120])
@@ -208,6 +210,7 @@ def test_a_broken_packet_is_refused_and_the_next_one_decoded() -> None:
     assert heard == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=20))
 def test_garbage_is_refused_or_decodes_to_some_sound(packets: list[bytes]) -> None:
     decoder = Decoder()

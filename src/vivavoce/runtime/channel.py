@@ -53,6 +53,10 @@ class Channel(Protocol):
         """Play audio behind what plays already, where it has a track of its own (see `View`)."""
         ...
 
+    def conclude(self, response_id: str) -> None:
+        """No more audio of a response will come; what was given plays to its end."""
+        ...
+
     def flush(self, response_id: str) -> None:
         """Throw away what was not played yet of a response, and what more of it may come."""
         ...

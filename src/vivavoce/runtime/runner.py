@@ -58,13 +58,21 @@ class Limits(Struct, frozen=True):
     grace_seconds: float = 20
 
 
+class Concluded(Struct, frozen=True):
+    """All audio of that response was said, and is to be played."""
+
+    response_id: str
+
+
 class Seat:
     """A channel's place at the session."""
 
     def __init__(self, channel: Channel, view: View, limits: Limits) -> None:
         self.channel = channel
         self.view = view
-        self.outbox: Mailbox[ServerEvent] = Mailbox(limits.outbox_items, limits.outbox_bytes)
+        self.outbox: Mailbox[ServerEvent | Concluded] = Mailbox(
+            limits.outbox_items, limits.outbox_bytes
+        )
         self.answered = anyio.Event()  # the newest command that is answered with what it brought
         self.answered.set()
         self.sending = anyio.CancelScope()
@@ -74,9 +82,16 @@ class Seat:
         self._most = limits.outbox_bytes // 4
 
     def offer(self, event: ServerEvent, weight: int) -> bool:
-        """Have an event said; False when the client takes too little."""
+        """Have an event said, if its view shows it; False when the client takes too little."""
+        shown = self.sight.shown(event)
+        taken = shown is None or self._put(shown, weight)
+        if self.view.plays and isinstance(event, events.ResponseDone):
+            taken = self._put(Concluded(event.response.id), SMALL) and taken
+        return taken
+
+    def _put(self, said: ServerEvent | Concluded, weight: int) -> bool:
         try:
-            return self.outbox.put_nowait(event, min(weight, self._most))
+            return self.outbox.put_nowait(said, min(weight, self._most))
         except Closed:
             return True  # it is leaving
 
@@ -169,12 +184,17 @@ class Runner:
     async def _write(self, seat: Seat, scope: anyio.CancelScope) -> None:
         """Hand the events of a seat to its client, one after the other."""
         with seat.sending:
-            async for event in seat.outbox:
-                if isinstance(event, events.AudioDelta) and seat.view.plays:
-                    seat.channel.play(event.response_id, Pcm(event.audio, event.format.rate_hz))
-                    continue
+            async for said in seat.outbox:
+                match said:
+                    case Concluded(response_id=response_id):
+                        seat.channel.conclude(response_id)
+                        continue
+                    case events.AudioDelta(response_id=response_id) if seat.view.plays:
+                        pcm = Pcm(said.audio, said.format.rate_hz)
+                        seat.channel.play(response_id, pcm)
+                        continue
                 with anyio.move_on_after(self._limits.grace_seconds) as grace:
-                    await seat.channel.send(event)
+                    await seat.channel.send(said)
                 if grace.cancelled_caught:
                     seat.cut_off()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
@@ -289,8 +309,7 @@ class Runner:
         for origin, seat in self._seats.items():
             if told.to not in (None, origin):
                 continue
-            event = seat.sight.shown(told.event)
-            if event is not None and not seat.offer(event, weight):
+            if not seat.offer(told.event, weight):
                 seat.cut_off()
 
     def _do(self, effect: Effect) -> None:

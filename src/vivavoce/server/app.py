@@ -66,11 +66,13 @@ class Application:
     async def _living(self, engines: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
         """Load the engines while health can be asked already; unload them at the end."""
         over = anyio.Event()
-        async with anyio.create_task_group() as calls, anyio.create_task_group() as tasks:
-            self.service.tasks = calls
+        async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep, engines, over)
-            yield
-            calls.cancel_scope.cancel()
+            async with anyio.create_task_group() as calls:
+                self.service.tasks = calls
+                yield
+                calls.cancel_scope.cancel()
+            await self._calls.close()
             over.set()
             tasks.cancel_scope.deadline = anyio.current_time() + UNLOAD_SECONDS
 

@@ -23,6 +23,7 @@ class Line:
     def __init__(self, reading_s: float = 0) -> None:
         self.heard: list[tuple[float, ServerEvent]] = []
         self.played: list[tuple[str, Pcm]] = []
+        self.concluded: list[str] = []
         self.flushed: list[str] = []
         self.closed: tuple[int, str] | None = None
         self._reading_s = reading_s
@@ -77,6 +78,10 @@ class Line:
     def play(self, response_id: str, audio: Pcm) -> None:
         """Take audio for the track, where the view has one."""
         self.played.append((response_id, audio))
+
+    def conclude(self, response_id: str) -> None:
+        """Note that all of it was given."""
+        self.concluded.append(response_id)
 
     def flush(self, response_id: str) -> None:
         """Note that nothing more of it is to be heard."""

@@ -9,10 +9,11 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Literal, cast
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, TaskGroup, UDPSocket
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup, UDPSocket
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSListener
 
@@ -162,60 +163,57 @@ async def turn_server(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[TurnServer]:
     """Serve on a free port of *host* until the block is left."""
-    async with anyio.create_task_group() as tasks:
-        serving = _over_udp if over == "udp" else _over_tcp
-        async with serving(host, username, password, tasks, tls) as server:
-            yield server
-            tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def _over_udp(
-    host: str, username: str, password: str, tasks: TaskGroup, _: ssl.SSLContext | None
-) -> AsyncIterator[TurnServer]:
-    clients: dict[Address, _Client] = {}
-    async with await anyio.create_udp_socket(local_host=host) as socket:
-        server = TurnServer(local_address(socket), username, password)
-
-        async def listen() -> None:
-            async for data, source in socket:
-                where = source[:2]
-                if where not in clients:
-
-                    async def send(said: bytes, where: Address = where) -> None:
-                        await socket.sendto(said, *where)
-
-                    clients[where] = _Client(server, tasks, where, send)
-                await clients[where].hear(data)
-
-        tasks.start_soon(listen)
-        try:
-            yield server
-        finally:
-            await _leave(clients.values())
-
-
-@asynccontextmanager
-async def _over_tcp(
-    host: str, username: str, password: str, tasks: TaskGroup, tls: ssl.SSLContext | None
-) -> AsyncIterator[TurnServer]:
-    async with await anyio.create_tcp_listener(local_host=host) as listener:
-        server = TurnServer(local_address(listener), username, password)
-
-        async def serve(stream: ByteStream) -> None:
-            source = cast(Address, stream.extra(SocketAttribute.remote_address)[:2])
-            client = _Client(server, tasks, source, stream.send)
-            try:
-                async with stream:
-                    await _read_all(BufferedByteReceiveStream(stream), client)
-            except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
-                pass
-            finally:
-                await _leave([client])
-
-        serving = listener if tls is None else TLSListener(listener, tls, standard_compatible=False)
-        tasks.start_soon(serving.serve, serve)
+    door: UDPSocket | SocketListener
+    if over == "udp":
+        door = await anyio.create_udp_socket(local_host=host)
+    else:
+        listening = await anyio.create_tcp_listener(local_host=host)
+        door = cast(SocketListener, listening.listeners[0])
+    server = TurnServer(local_address(door), username, password)
+    async with door, anyio.create_task_group() as tasks:
+        if isinstance(door, UDPSocket):
+            tasks.start_soon(_serve_datagrams, server, door, tasks)
+        else:
+            tasks.start_soon(_serve_streams, server, door, tasks, tls)
         yield server
+        tasks.cancel_scope.cancel()
+
+
+async def _serve_datagrams(server: TurnServer, socket: UDPSocket, tasks: TaskGroup) -> None:
+    clients: dict[Address, _Client] = {}
+    try:
+        async for data, (host, port) in socket:
+            client = clients.get((host, port))
+            if client is None:
+                send = partial(_send_datagram, socket, (host, port))
+                client = clients[host, port] = _Client(server, tasks, (host, port), send)
+            await client.hear(data)
+    finally:
+        await _leave(clients.values())
+
+
+async def _send_datagram(socket: UDPSocket, to: Address, data: bytes) -> None:
+    await socket.sendto(data, *to)
+
+
+async def _serve_streams(
+    server: TurnServer, listener: SocketListener, tasks: TaskGroup, tls: ssl.SSLContext | None
+) -> None:
+    async def serve(stream: ByteStream) -> None:
+        source = cast(Address, stream.extra(SocketAttribute.remote_address)[:2])
+        client = _Client(server, tasks, source, stream.send)
+        try:
+            async with stream:
+                await _read_all(BufferedByteReceiveStream(stream), client)
+        except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
+            pass
+        finally:
+            await _leave([client])
+
+    if tls is None:
+        await listener.serve(serve)
+    else:
+        await TLSListener(listener, tls, standard_compatible=False).serve(serve)
 
 
 async def _read_all(stream: BufferedByteReceiveStream, client: _Client) -> None:

@@ -72,6 +72,9 @@ class WebSocketChannel:
         """There is no track to play on: it is a mistake to ask."""
         raise RuntimeError("a WebSocket has no audio track; its audio travels in events")
 
+    def conclude(self, response_id: str) -> None:
+        """Nothing is played here."""
+
     def flush(self, response_id: str) -> None:
         """Nothing is kept here that could be thrown away."""
 

@@ -185,8 +185,6 @@ class WebRtcChannel:
                 await self._peer.send_text(frame)
             except TooLargeForChannel:
                 await self._send_smaller(event)
-        if isinstance(event, events.ResponseDone):
-            self._playout.forget(event.response.id)
 
     async def _send_smaller(self, event: ServerEvent) -> None:
         """Leave the audio away that the item has; nothing else is as large."""
@@ -199,6 +197,10 @@ class WebRtcChannel:
     def play(self, response_id: str, audio: Pcm) -> None:
         """Play audio behind what plays already."""
         self._playout.add(response_id, audio.data)
+
+    def conclude(self, response_id: str) -> None:
+        """No more audio of a response will come; what was given plays to its end."""
+        self._playout.forget(response_id)
 
     def flush(self, response_id: str) -> None:
         """Throw away what was not played yet of a response, and what more of it may come."""
