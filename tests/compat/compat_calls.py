@@ -19,6 +19,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
+from compat_relay import Relay, without_candidates
 from compat_servers import PATIENCE_S, Site
 from compat_speech import RATE_HZ
 from compat_wire import Frame, Witness, written
@@ -172,13 +173,13 @@ async def calling(
     finished: bool = True,
     judged: bool = True,
     created: bool = True,
-    tweak: Callable[[str], str] = lambda sdp: sdp,
+    relay: Relay | None = None,
     **fields: bytes,
 ) -> AsyncIterator[Caller]:
     """A caller who was answered, after `session.created`. Leaving hangs up and judges the events.
 
-    *fields* go along with the offer in a form; without any it is posted alone. *tweak* may change
-    the answer before it is taken, as somebody between the two would.
+    *fields* go along with the offer in a form; without any it is posted alone. By a *relay* goes
+    all that the two send each other.
     """
     caller = Caller(dialect, label)
     caller.peer.addTrack(caller.microphone)
@@ -188,15 +189,15 @@ async def calling(
     caller.peer.getTransceivers()[0].setCodecPreferences(preferred)
     try:
         await caller.peer.setLocalDescription(await caller.peer.createOffer())
-        answer = await post_offer(
-            site, path, caller.peer.localDescription.sdp, key=key, headers=headers, **fields
-        )
+        offer = caller.peer.localDescription.sdp
+        if relay is not None:
+            offer = without_candidates(offer)
+        answer = await post_offer(site, path, offer, key=key, headers=headers, **fields)
         assert answer.status_code == 201, answer.text
         caller.call_id = answer.headers["location"].rpartition("/")[2]
+        sdp = answer.text if relay is None else relay.between(answer.text)
         async with anyio.create_task_group() as tasks:
-            await caller.peer.setRemoteDescription(
-                RTCSessionDescription(sdp=tweak(answer.text), type="answer")
-            )
+            await caller.peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
             tasks.start_soon(caller.listen)
             if created:
                 await caller.until("session.created")

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from dialect_wire import updated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_arbitrary_frames import JSON, places, replaced
 
 from vivavoce.conformance.validator import faults
 from vivavoce.core.errors import Refusal
@@ -229,6 +232,16 @@ def test_a_ga_session_without_its_wrapper_is_taken_for_what_it_is(
     assert (request.model, request.lives_s) == (session.get("model"), 90)
     assert (request.locked, ignored) == (("voice",), [])
     assert refused("client_secrets", session, strict=True).code == "unknown_parameter"
+
+
+def test_beside_the_session_a_model_is_an_unknown_key() -> None:
+    session = {"type": "realtime", "instructions": "Be brief."}
+    ignored: list[str] = []
+
+    request = asked("client_secrets", {"session": session, "model": "x"}, ignored=ignored)
+
+    assert (request.model, request.update.instructions) == (None, "Be brief.")
+    assert ignored == ["model"]
 
 
 def test_ga_settings_without_type_or_model_are_unknown_keys() -> None:
@@ -482,11 +495,49 @@ def test_a_body_may_be_so_large_and_no_larger(form: SecretForm) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_body_nested_too_deeply_is_refused(form: SecretForm) -> None:
-    for depth in range(150, 1200, 15):  # somewhere among these is what can be read, if only just
+    # Between what can be read and what cannot lies what cannot be written again.
+    for depth in range(1, 1000):
         body = b'{"tracing":{"metadata":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}}"
         with contextlib.suppress(Refusal):
             asked(form, b'{"session":' + body + b"}" if form == "client_secrets" else body)
     assert refused(form, b"[" * 100_000).code is None
+
+
+GOOD: dict[SecretForm, dict[str, Any]] = {
+    "client_secrets": {
+        "session": {**PATHS, "voice": "echo", "tools": [{"type": "function", "name": "f"}]},
+        "expires_after": {"seconds": 60.0},
+        "locked": ["tools"],
+    },
+    "sessions": {
+        "model": "gpt-4o-realtime-preview",
+        "modalities": ["text"],
+        "turn_detection": {"type": "none"},
+        "client_secret": {"expires_after": {"seconds": 60}},
+        "limits": {"origins": ["https://app.example.com"], "single_use": True},
+    },
+    "transcription_sessions": {
+        "type": "transcription",
+        "input_audio_transcription": {"model": "whisper-1"},
+        "turn_detection": {"threshold": 0.5},
+    },
+    "azure_sessions": {"model": "gpt-realtime", "audio": {"output": {"voice": "echo"}}},
+}
+
+
+@settings(deadline=None)
+@given(st.sampled_from(FORMS), st.booleans(), JSON, st.data())
+def test_whatever_is_not_refused_is_read_the_same_again(
+    form: SecretForm, strict: bool, by: object, data: st.DataObject
+) -> None:
+    path = data.draw(st.sampled_from(places(GOOD[form])))
+    body = json.dumps(replaced(GOOD[form], path, by)).encode()
+
+    try:
+        request = asked(form, body, strict=strict)
+    except Refusal:
+        return
+    assert again(request, strict=strict) == request.update
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,10 @@ async def test_metrics_count_sessions_and_refusals() -> None:
         after = (await at.get("/metrics")).text
     assert 'vivavoce_sessions_live{deployment="gpt-realtime"} 1.0' in during
     assert 'vivavoce_sessions_live{deployment="gpt-realtime"} 0.0' in after
-    assert 'vivavoce_sessions_total{deployment="gpt-realtime",dialect="ga",transport="websocket"} 1.0' in after
+    assert (
+        'vivavoce_sessions_total{deployment="gpt-realtime",dialect="ga",transport="websocket"} 1.0'
+        in after
+    )
     assert 'vivavoce_refused_total{status="401"} 1.0' in after
     assert 'vivavoce_refused_total{status="404"} 1.0' in after
 

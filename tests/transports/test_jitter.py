@@ -177,9 +177,14 @@ def test_reordering_wider_than_the_target_is_learnt() -> None:
         Arrival(20 * number + 130 * (number % 10 == 5), number) for number in range(3 * CALM_TAKES)
     ]
 
-    takes = list(carry(buffer, sorted(arrivals), 20 * 3 * CALM_TAKES))
+    targets = []
+    takes = []
+    for take in carry(buffer, sorted(arrivals), 20 * 3 * CALM_TAKES):
+        takes.append(take)
+        targets.append(buffer.target)
 
     assert buffer.late == 1
+    assert targets[30:] == sorted(targets[30:])  # while it is needed, it does not fall
     heard = numbers(takes)
     assert heard == [number for number in range(heard[-1] + 1) if number != 5]
     assert heard[-1] >= 590
@@ -255,6 +260,10 @@ def test_a_duplicate_is_heard_once_and_is_not_late() -> None:
     assert feed(buffer, 0, 0, 1, 3, 3, 2, 1) == [[0], [], [1], [], [], [2, 3], []]
     assert buffer.late == 0
     assert buffer.received == 7
+
+
+def test_a_duplicate_of_what_waits_does_not_prolong_the_wait() -> None:
+    assert feed(JitterBuffer(FRAME), 0, 2, 2, 2, 2) == [[0], [], [], [], ["-2", 2]]
 
 
 def test_the_first_two_packets_may_come_in_the_wrong_order() -> None:
@@ -359,6 +368,31 @@ def test_single_packets_from_elsewhere_disturb_nothing() -> None:
     assert given == [[0], [], [1], [], [], [2], [], [3]]
 
 
+def test_two_packets_from_elsewhere_with_one_of_ours_between_are_no_stream() -> None:
+    assert feed(JitterBuffer(FRAME), 0, 20_000, 1, 20_001, 2) == [[0], [], [1], [], [2]]
+
+
+def test_what_waited_when_the_stream_starts_anew_is_lost() -> None:
+    buffer = JitterBuffer(FRAME)
+
+    given = feed(buffer, 0, 2, 30_000, 30_001, *range(30_002, 30_010))
+
+    assert given[2:4] == [[], [30_000, 30_001]]
+    assert given[4:] == [[number] for number in range(30_002, 30_010)]
+    assert buffer.lost == 1
+    assert buffer.depth == 0
+
+
+def test_what_one_stream_gave_up_is_not_late_in_another() -> None:
+    buffer = JitterBuffer(FRAME)
+    feed(buffer, 0, 2, 3, 4, 5)  # 1 is given up
+    feed(buffer, 30_000, 30_001)
+
+    feed(buffer, 0, 1, 2, 1)
+
+    assert buffer.late == 0
+
+
 def test_the_same_packet_twice_from_elsewhere_is_no_stream() -> None:
     buffer = JitterBuffer(FRAME)
 
@@ -367,11 +401,13 @@ def test_the_same_packet_twice_from_elsewhere_is_no_stream() -> None:
 
 def test_sequence_and_timestamp_wrap_without_a_trace() -> None:
     buffer = JitterBuffer(FRAME)
+    first = 2**32 - 7 * FRAME + 100
     sent = [
-        Packet((65_530 + n) & 0xFFFF, (0xFFFF_FFFF - 3000 + n * FRAME) & 0xFFFF_FFFF, bytes([n]))
+        Packet((65_530 + n) & 0xFFFF, (first + n * FRAME) & 0xFFFF_FFFF, bytes([n]))
         for n in range(30)
     ]
-    order = [*range(3), 4, 3, *range(5, 7), *range(8, 30)]  # two swapped, one lost, at the wraps
+    # Two are swapped where the sequence wraps, one is lost where the timestamp does.
+    order = [*range(5), 6, 5, *range(8, 30)]
 
     given: Given = []
     for n in order:
@@ -417,6 +453,27 @@ def test_what_is_lost_of_other_lengths_is_marked_for_as_long_as_it_was(length_ms
 
     assert numbers(takes) == [n for n in range(count) if n not in lost][: len(numbers(takes))]
     assert abs(20 * losses(takes) - length_ms * len(lost)) <= 20
+
+
+def test_a_single_short_packet_that_is_lost_is_marked() -> None:
+    buffer = JitterBuffer(FRAME)
+    for number in (0, 1, 3):
+        buffer.put(packet(number, 10))
+    given = [entry for take in waits(buffer, FIRST_TARGET + 1) for entry in take]
+
+    assert given == [0, 1, "-3", 3]
+
+
+def test_long_packets_are_not_missed_before_their_time() -> None:
+    buffer = JitterBuffer(FRAME)
+    for number in range(3):
+        buffer.put(packet(number, 60))
+
+    assert waits(buffer, FIRST_TARGET + 5) == [
+        [0, 1, 2],
+        *[[]] * (2 + FIRST_TARGET),
+        *[["-"]] * 2,
+    ]
 
 
 def test_silence_that_was_never_sent_is_marked_so_that_time_passes() -> None:
@@ -479,6 +536,10 @@ def test_a_leap_of_the_timestamps_is_no_gap_without_end() -> None:
     buffer.put(Packet(3, 0x0000_1000, b"\0\0\0\x03"))
     assert words(buffer.take()) == [3]
 
+    # A loss after that is as long as it is.
+    buffer.put(Packet(5, 0x0000_1000 + 2 * FRAME, b"\0\0\0\x05"))
+    assert waits(buffer, FIRST_TARGET + 1)[-1] == ["-5", 5]
+
 
 def test_when_nobody_takes_the_oldest_make_room_and_count_as_lost() -> None:
     buffer = JitterBuffer(FRAME)
@@ -504,6 +565,15 @@ def test_a_burst_after_two_seconds_loses_nothing_but_what_is_missing() -> None:
 
     assert [entry for entry in given if isinstance(entry, int)] == sent
     assert f"-{sent[60]}" in given
+
+
+def test_a_call_full_of_losses_keeps_no_list_of_them() -> None:
+    buffer = JitterBuffer(FRAME)
+    feed(buffer, *range(0, 4000, 2))
+
+    kept = [len(each) for each in vars(buffer).values() if isinstance(each, dict)]
+
+    assert max(kept) <= MOST_WAITING
 
 
 def test_the_depth_is_told_in_frames() -> None:

@@ -27,6 +27,8 @@ from aiortc import (
 from aiortc.rtcdtlstransport import RtpReceiver
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    SCTP_DATA_UNORDERED,
     DataChunk,
     InboundStream,
     InitChunk,
@@ -34,6 +36,7 @@ from aiortc.rtcsctptransport import (
     tsn_plus_one,
 )
 from aiortc.rtp import RtcpSrPacket, RtpPacket
+from anyio.lowlevel import checkpoint
 from av import AudioFrame
 
 from vivavoce.transports.webrtc import peer as peer_module
@@ -595,13 +598,35 @@ async def test_closing_ends_a_call_at_any_stage(stage: str) -> None:
 
 
 async def test_closing_in_the_midst_of_gathering_leaves_no_socket() -> None:
+    begun = anyio.Event()
+
+    class Watched(RTCIceGatherer):
+        async def gather(self) -> None:
+            begun.set()
+            await super().gather()
+
+    offer = await orphan()
+    before = sockets()
+    peer = Peer(offer, Watched(iceServers=[]), Heard())
+    with pytest.RaisesGroup(PeerFailed):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.answer)
+            await begun.wait()
+            await peer.close()
+
+    assert sockets() == before
+
+
+async def test_giving_up_in_the_midst_of_gathering_leaves_no_socket() -> None:
     offer = await orphan()
     before = sockets()
     peer = Peer(offer, gatherer(), Heard())
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(peer.answer)
-        tasks.start_soon(peer.close)
+        await checkpoint()
+        await checkpoint()
+        tasks.cancel_scope.cancel()
+    await peer.close()
 
     assert sockets() == before
 
@@ -692,12 +717,12 @@ async def test_a_chunk_that_cannot_be_read_ends_the_call_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with calling(Caller()) as call:
-        sctp = call.caller.sctp
-        for _ in range(2):
-            chunk = DataChunk(flags=3)
-            chunk.tsn, sctp._local_tsn = sctp._local_tsn, tsn_plus_one(sctp._local_tsn)
-            chunk.stream_id, chunk.protocol, chunk.user_data = 0, 51, b"\xff not UTF-8"
-            await sctp._send_chunk(chunk)
+        sctp, channel = call.caller.sctp, call.caller.channel
+        assert channel is not None
+        chunk = DataChunk(flags=SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG | SCTP_DATA_UNORDERED)
+        chunk.tsn, chunk.stream_id, chunk.protocol = sctp._local_tsn, channel.id or 0, 51
+        chunk.user_data = b"\xff is not UTF-8"
+        await sctp._send_chunk(chunk)
         await call.ended()
 
     assert call.fault is None

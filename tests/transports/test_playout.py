@@ -77,7 +77,8 @@ def test_what_is_less_than_a_frame_and_waited_once_leaves() -> None:
     playout.take()
 
     assert playout.take() == (frame_of(voice(300)), (Played("r", 300),))
-    # The next too little waits again.
+    # The next too little waits again, however long there was nothing.
+    playout.take()
     playout.add("r", voice(10))
     assert playout.take() == (None, ())
 
@@ -131,6 +132,8 @@ def test_too_little_of_the_next_response_does_not_leave_early() -> None:
     playout.add("b", voice(30, 2))
 
     assert playout.take() == (frame_of(voice(20, 1)), (Played("a", 20, finished=True),))
+    # That was its wait.
+    assert playout.take() == (frame_of(voice(30, 2)), (Played("b", 30),))
 
 
 def test_responses_are_heard_in_the_order_in_which_each_first_had_audio() -> None:
@@ -219,6 +222,15 @@ def test_a_forgotten_response_is_still_played_to_its_end() -> None:
 
     assert playout.take() == (voice(480), (Played("r", 480),))
     assert playout.take() == (voice(480), (Played("r", 960, finished=True),))
+
+
+def test_a_forgotten_response_has_no_more_to_wait_for() -> None:
+    playout = Playout()
+    playout.add("r", voice(100))
+
+    playout.forget("r")
+
+    assert playout.take() == (frame_of(voice(100)), (Played("r", 100, finished=True),))
 
 
 def test_a_forgotten_response_can_be_flushed() -> None:

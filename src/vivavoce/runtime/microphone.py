@@ -1,6 +1,5 @@
 """Audio on its way into the session: off the wire's format, at its rate, and cleaned of noise."""
 
-
 from vivavoce.audio import formats
 from vivavoce.audio.denoise import Denoiser
 from vivavoce.audio.pcm import Pcm

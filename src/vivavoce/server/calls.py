@@ -7,6 +7,7 @@ imported at the first call, in a thread.
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from vivavoce.transports.webrtc.channel import WebRtcChannel
     from vivavoce.transports.webrtc.network import Network
     from vivavoce.transports.webrtc.offer import Offer
+
+MEDIA = "vivavoce.transports.webrtc.channel"
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +94,8 @@ class Calls:
         backend = backend_of(service, entry.deployment)
         if isinstance(backend, Denial):
             return backend
-        await to_thread.run_sync(import_module, "vivavoce.transports.webrtc.channel")
+        if MEDIA not in sys.modules:
+            await to_thread.run_sync(import_module, MEDIA)
         from vivavoce.transports.webrtc.offer import BadOffer, read_offer
 
         try:

@@ -1,5 +1,7 @@
 """The sessions under way, by their ids and by the ids of their calls."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from vivavoce.runtime.channel import Live
@@ -28,8 +30,11 @@ class LiveSessions:
     def __contains__(self, name: str) -> bool:
         return name in self._by_id
 
+    def __iter__(self) -> Iterator[LiveSession]:
+        return iter({each.session_id: each for each in self._by_id.values()}.values())
+
     def __len__(self) -> int:
-        return len({id(each) for each in self._by_id.values()})
+        return sum(1 for _ in self)
 
     def add(self, session: LiveSession) -> None:
         """One that begins."""

@@ -138,8 +138,6 @@ class JitterBuffer:
         self._given_up.clear()
         self._next = packet.sequence
         self._heard_at = None
-        self._after_loss = False
-        self._rounding = 0
 
     def _meet(self, packet: Packet) -> None:
         """Two in a row from elsewhere in the sequence are a stream that starts anew; one is not."""

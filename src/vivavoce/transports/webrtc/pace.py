@@ -33,7 +33,7 @@ class Pace:
 
     def _begun_by(self, now: float) -> int:
         """How many frames are due by then, by the same arithmetic that tells when each is due."""
-        count = max(0, round((now - self._start) / self._frame_s))
+        count = round((now - self._start) / self._frame_s)
         return count + 1 if self._at(count) <= now else count
 
     def _at(self, number: int) -> float:

@@ -72,10 +72,11 @@ class Peer:
     async def answer(self) -> str:
         """The SDP that answers the offer, with all candidates in it. Ask once, and before `run`."""
         async with self._gathering:
-            if self._closing:
-                raise PeerFailed("the call was closed before it was answered")
-            with anyio.CancelScope(shield=True):  # half-gathered, sockets would be forgotten
-                await self._stack.gather()
+            if not self._closing:
+                with anyio.CancelScope(shield=True):  # half-gathered, sockets would be forgotten
+                    await self._stack.gather()
+        if self._closing:
+            raise PeerFailed("the call was closed before it was answered")
         ssrc = self._outgoing.ssrc if self._outgoing is not None else 0
         stack = self._stack
         return write_answer(self._offer, stack.ice, stack.candidates, stack.fingerprint, ssrc)

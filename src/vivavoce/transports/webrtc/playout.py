@@ -89,27 +89,22 @@ class Playout:
         frame = b""
         played = []
         for strand in list(self._row.values()):
-            piece = self._next_of(strand, frame)
+            piece = self._next_of(strand, FRAME_BYTES - len(frame))
             frame += piece
             if strand.over:
                 self._leave(strand)
             if piece or strand.over:
                 played.append(Played(strand.response_id, strand.samples, strand.over))
-            if not strand.over or len(frame) == FRAME_BYTES:
+            if not strand.over:
                 break
         return frame.ljust(FRAME_BYTES, b"\0") if frame else None, tuple(played)
 
-    def _next_of(self, strand: Strand, frame: bytes) -> bytes:
-        """What of it goes into the rest of that frame."""
-        room = FRAME_BYTES - len(frame)
-        if strand.concluded or len(strand.waiting) >= room:
+    def _next_of(self, strand: Strand, room: int) -> bytes:
+        """What of it goes into the rest of a frame, which has so many bytes."""
+        if strand.concluded or strand.delayed or len(strand.waiting) >= room:
             return strand.cut(room)
-        if frame or not strand.waiting:
-            return b""
-        if not strand.delayed:
-            strand.delayed = True
-            return b""
-        return strand.cut(room)
+        strand.delayed = bool(strand.waiting)
+        return b""
 
     def _leave(self, strand: Strand) -> None:
         del self._row[strand.response_id]
