@@ -36,6 +36,8 @@ CHATTY = (
     "httpcore",
     "httpcore2",
     "huggingface_hub",
+    "aioice",
+    "aiortc",
 )
 
 Format = Literal["auto", "text", "json"]

@@ -1,7 +1,7 @@
 """Callers: WebRTC clients by aiortc's own peer connection, which hear, speak and read along."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from typing import Any, Literal
@@ -174,12 +174,14 @@ async def calling(
     judged: bool = True,
     created: bool = True,
     relay: Relay | None = None,
+    answered: Callable[[Caller], Awaitable[None]] | None = None,
     **fields: bytes,
 ) -> AsyncIterator[Caller]:
     """A caller who was answered, after `session.created`. Leaving hangs up and judges the events.
 
     *fields* go along with the offer in a form; without any it is posted alone. By a *relay* goes
-    all that the two send each other.
+    all that the two send each other. *answered* is awaited before the caller takes the answer, and
+    so before anything has connected.
     """
     caller = Caller(dialect, label)
     caller.peer.addTrack(caller.microphone)
@@ -195,6 +197,8 @@ async def calling(
         answer = await post_offer(site, path, offer, key=key, headers=headers, **fields)
         assert answer.status_code == 201, answer.text
         caller.call_id = answer.headers["location"].rpartition("/")[2]
+        if answered is not None:
+            await answered(caller)
         sdp = answer.text if relay is None else relay.between(answer.text)
         async with anyio.create_task_group() as tasks:
             await caller.peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))

@@ -1,7 +1,7 @@
 """Lines to a server whose every frame is kept, and judged in the end."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -9,6 +9,7 @@ import msgspec
 import pybase64
 from compat_servers import PATIENCE_S, Site
 from compat_speech import appends
+from websockets import ConnectionClosed, InvalidStatus
 from websockets.asyncio.client import ClientConnection, connect
 
 from vivavoce.conformance.catalogue import DialectName, Transport
@@ -43,15 +44,17 @@ DELTAS = {
 
 
 class Witness:
-    """Keeps every frame of one connection."""
+    """Keeps every frame of one connection, as it came in *raw*."""
 
     def __init__(self, dialect: DialectName, transport: Transport = "websocket") -> None:
         self.frames: list[Frame] = []
+        self.raw: list[bytes] = []
         self._dialect = dialect
         self._transport = transport
 
     def saw(self, raw: str | bytes) -> Frame:
         """Keep a frame."""
+        self.raw.append(raw.encode() if isinstance(raw, str) else raw)
         self.frames.append(msgspec.json.decode(raw, type=Frame))
         return self.frames[-1]
 
@@ -60,11 +63,15 @@ class Witness:
 
         Unless *finished*, the connection ended in the middle and may owe some conclusions.
         """
-        check_frames(self.frames, self._dialect, transport=self._transport)
+        self.judge_frames()
         laws = Laws(self._dialect)
         broken = [sentence for frame in self.frames for sentence in laws.see(frame)]
         broken += laws.end() if finished else []
         assert not broken, "\n".join(broken)
+
+    def judge_frames(self) -> None:
+        """Fail over every fault of a frame, whatever came before it."""
+        check_frames(self.frames, self._dialect, transport=self._transport)
         if self._dialect == "ga":
             for frame in self.frames:
                 official(frame)
@@ -73,9 +80,14 @@ class Witness:
 class Line:
     """A plain WebSocket client."""
 
-    def __init__(self, connection: ClientConnection, dialect: DialectName) -> None:
+    def __init__(
+        self,
+        connection: ClientConnection,
+        dialect: DialectName,
+        transport: Transport = "websocket",
+    ) -> None:
         self.connection = connection
-        self.witness = Witness(dialect)
+        self.witness = Witness(dialect, transport)
 
     async def say(self, kind: str, **fields: Any) -> None:  # whatever the event takes
         """Send an event."""
@@ -104,6 +116,14 @@ class Line:
             heard.append(await self.next())
         return heard
 
+    async def closed(self) -> tuple[int, str]:
+        """Code and reason with which the server hung up, after whatever it said before."""
+        with anyio.fail_after(PATIENCE_S), suppress(ConnectionClosed):
+            while True:
+                self.witness.saw(await self.connection.recv())
+        assert self.connection.close_code is not None
+        return self.connection.close_code, self.connection.close_reason or ""
+
     async def still_lives(self) -> None:
         """Have the session show that it takes events and answers them."""
         await self.say("input_audio_buffer.clear")
@@ -118,18 +138,63 @@ async def line(
     dialect: DialectName = "ga",
     finished: bool = True,
     headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] | None = None,
+    created: str = "session.created",
 ) -> AsyncIterator[Line]:
     """A line that was let in, after its `session.created`. Leaving it judges what was heard."""
-    async with connect(
-        site.ws_url + path,
-        additional_headers={"api-key": site.key} if headers is None else headers,
-        max_size=None,
-        compression=None,
-    ) as connection:
+    async with knocking(site, path, headers, subprotocols) as connection:
         opened = Line(connection, dialect)
-        await opened.until("session.created")
+        await opened.until(created)
         yield opened
     opened.witness.judge(finished=finished)
+
+
+@asynccontextmanager
+async def sideband(
+    site: Site,
+    path: str,
+    *,
+    dialect: DialectName = "ga",
+    transport: Transport = "websocket",
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Line]:
+    """A line that joined a session which came by *transport*. Leaving it judges every frame."""
+    async with knocking(site, path, headers) as connection:
+        opened = Line(connection, dialect, transport)
+        yield opened
+    opened.witness.judge_frames()
+
+
+async def refusal(
+    site: Site,
+    path: str = GA,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] | None = None,
+) -> tuple[int, Frame, Mapping[str, str]]:
+    """Status, error and headers with which an upgrade is turned down."""
+    try:
+        async with knocking(site, path, headers, subprotocols):
+            raise AssertionError("the upgrade was accepted")
+    except InvalidStatus as turned_down:
+        answer = turned_down.response
+        error: Frame = msgspec.json.decode(answer.body or b"")["error"]
+        return answer.status_code, error, answer.headers
+
+
+def knocking(
+    site: Site,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] | None = None,
+) -> connect:
+    """A connection to be entered, with the server's key unless other headers are given."""
+    return connect(
+        site.ws_url + path,
+        additional_headers={"api-key": site.key} if headers is None else headers,
+        subprotocols=subprotocols,  # type: ignore[arg-type]  # Subprotocol is a NewType of str
+        max_size=None,
+        compression=None,
+    )
 
 
 def written(text: str) -> Frame:

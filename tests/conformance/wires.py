@@ -106,12 +106,18 @@ class Wire:
         for frame in self._codec.encode(event):
             self._down.put_nowait(frame)
 
-    async def play(self, response_id: str, audio: Pcm) -> None:
+    def play(self, response_id: str, audio: Pcm) -> None:
         """There is no track."""
         raise AssertionError("a WebSocket has no track")
 
-    async def flush(self) -> None:
+    def conclude(self, response_id: str) -> None:
+        """There is nothing to conclude."""
+
+    def flush(self, response_id: str) -> None:
         """There is nothing to flush."""
+
+    async def room(self) -> None:
+        """There always is."""
 
     async def close(self, code: int, reason: str) -> None:
         """See `Channel`."""

@@ -14,6 +14,7 @@ from vivavoce.conformance.validator import faults
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import SessionView
 from vivavoce.core.settings import (
+    LOCKABLE,
     AudioInputUpdate,
     NoiseReduction,
     SessionSettings,
@@ -23,7 +24,6 @@ from vivavoce.core.settings import (
 )
 from vivavoce.dialects.api import Dialect
 from vivavoce.dialects.session_requests import (
-    LOCKABLE,
     MAX_BODY_BYTES,
     SecretForm,
     SecretRequest,

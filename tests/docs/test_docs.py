@@ -106,7 +106,7 @@ async def spoken(text: str) -> bytes:
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language in PROGRAMS], ids=at)
 def test_a_program_is_run_or_says_why_not(block: Block) -> None:
     assert block.mark is not None, f"{block.place}: put `<!-- docs test: run -->` before it"
-    assert re.fullmatch(r"run|run preview|not run, needs \S.*", block.mark), block.mark
+    assert re.fullmatch(r"run|run preview|page|not run, needs \S.*", block.mark), block.mark
 
 
 @pytest.mark.parametrize("block", blocks("run"), ids=at)

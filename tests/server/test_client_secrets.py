@@ -20,9 +20,8 @@ from websockets.asyncio.client import connect
 from vivavoce.config import Config, DeploymentPlan
 from vivavoce.conformance.validator import faults
 from vivavoce.core.errors import Refusal
-from vivavoce.core.settings import SessionSettings, SessionUpdate, merge
+from vivavoce.core.settings import LOCKABLE, SessionSettings, SessionUpdate, merge
 from vivavoce.deployments import Deployment
-from vivavoce.dialects.session_requests import LOCKABLE
 from vivavoce.engines.registry import EngineFull, EngineUnavailable
 from vivavoce.runtime import views
 from vivavoce.runtime.channel import Backend, Opening

@@ -26,6 +26,7 @@ from vivavoce.cli.terminal import terminal
 from vivavoce.config import Config, ConfigError, ensure_key, load
 from vivavoce.deployments import Deployments
 from vivavoce.observe import start_logging
+from vivavoce.transports.network_plan import plan_of
 
 if TYPE_CHECKING:
     from vivavoce.server.app import Address, Application, Certificate
@@ -179,6 +180,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         asked = load(flags, os.environ)
         _require_keys(asked)
+        _require_network(asked)
         require_scenario(asked)
         Deployments(asked)
         asked = with_model_server(asked)
@@ -200,7 +202,8 @@ def _secrets(config: Config) -> tuple[str, ...]:
     keys = [each.get("key") for each in options]
     keys += [os.environ.get(str(each.get("key_env"))) for each in options]
     named = (key for key in (config.llm_key, *keys) if isinstance(key, str) and key)
-    return (*config.api_keys, *named)
+    passwords = (each.password for each in plan_of((), None, config.ice_servers).servers)
+    return (*config.api_keys, *config.ice_servers, *filter(None, passwords), *named)
 
 
 def _require_keys(config: Config) -> None:
@@ -213,6 +216,19 @@ def _require_keys(config: Config) -> None:
             )
 
 
+def _require_network(config: Config) -> None:
+    try:
+        plan_of(config.rtc_addresses, config.rtc_ports, config.ice_servers)
+        if config.allowed_origins:
+            from vivavoce.server.origins import origin_of
+
+            for each in config.allowed_origins:
+                origin_of(each)
+    except ValueError as wrong:
+        told = str(wrong)
+        raise ConfigError(told if told.startswith("--") else f"--allow-origin: {told}") from None
+
+
 def _serve(config: Config, *, made_key: bool) -> int:
     # What takes time to import is imported once the arguments are known to be right.
     from vivavoce.server.app import Address
@@ -221,6 +237,7 @@ def _serve(config: Config, *, made_key: bool) -> int:
     start_logging(config.log_level, config.log_format, secrets=_secrets(config))
     certificate = _certificate(config)
     app = assemble(config)
+    app.service.prepare()
     console = terminal()
 
     def loading(address: Address) -> None:

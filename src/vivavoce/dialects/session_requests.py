@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from vivavoce.core import events
 from vivavoce.core.errors import Refusal
-from vivavoce.core.settings import SessionUpdate
+from vivavoce.core.settings import LOCKABLE, SessionUpdate
 from vivavoce.dialects import leniency, shapes
 from vivavoce.dialects.api import Dialect, reader, writer
 from vivavoce.dialects.ga_reading import WHOLE, GaReader, Ignored
@@ -31,27 +31,7 @@ FORMS: Mapping[SecretForm, tuple[Dialect, int]] = {
     "transcription_sessions": ("preview", 600),
     "azure_sessions": ("preview", 60),
 }
-# What a secret can lock.
-LOCKABLE = (
-    "instructions",
-    "tools",
-    "tool_choice",
-    "prompt",
-    "tracing",
-    "voice",
-    "speed",
-    "output_modalities",
-    "max_output_tokens",
-    "temperature",
-    "transcription",
-    "noise_reduction",
-    "turn_detection",
-    "truncation",
-    "reasoning",
-    "parallel_tool_calls",
-    "include",
-)
-# The same by preview's names, and by the paths at which GA has them.
+# What a secret can lock, by preview's names as well, and by the paths at which GA has them.
 SPELLINGS = {name: name for name in LOCKABLE} | {
     spelling: path.rpartition(".")[2]
     for name, path in SESSION_PATHS.items()

@@ -60,6 +60,10 @@ class Service:
             log.warning("client secrets will not outlive this process", reason=made.unkept)
         return Seal(made.key, self.clock.wall)
 
+    def prepare(self) -> None:
+        """Make what is otherwise made at need. ConfigError if it cannot be."""
+        self.seal  # noqa: B018 - it is made by being asked for
+
     async def drain(self, seconds: float) -> None:
         """Take nobody in any more; return when everybody is out, or was put out."""
         self.readiness.drain()

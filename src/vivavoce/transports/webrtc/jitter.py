@@ -216,7 +216,7 @@ class JitterBuffer:
             return []
         missing = passed - self._length - self._blanks * self._frame + self._rounding
         count = (missing + self._frame // 2) // self._frame
-        self._rounding = missing - count * self._frame if 0 <= count <= LONGEST_GAP else 0
+        self._rounding = missing - count * self._frame
         if count <= 0:
             return []
         gap = [SILENT] * min(count, LONGEST_GAP)
