@@ -1,7 +1,9 @@
 """A page in a real browser, with nothing but the browser's own WebRTC, calls the server."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from browser_chromium import Chromium
@@ -340,3 +342,37 @@ def test_a_page_can_read_why_its_key_is_wrong(site: Site, page: Page) -> None:
 
     assert refused.status == 401
     assert '"message"' in refused.said
+
+
+# The page that the documentation shows.
+
+
+def test_the_page_of_the_documentation_talks(site: Site, page: Page) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "calls.md").read_text()
+    shown = re.search(r"<!-- docs test: page -->\n```js\n(.*?)```", text, re.DOTALL)
+    assert shown is not None
+    greet = """
+        events.send(JSON.stringify({ type: 'response.create' }));
+    """
+    told = page.ask(
+        f"""(async () => {{
+            {shown[1]}
+            const {{ peer, events, id }} = await call(told.url, told.secret);
+            const seen = [];
+            const over = new Promise((resolve) => {{
+                events.addEventListener('message', ({{ data }}) => {{
+                    const {{ type }} = JSON.parse(data);
+                    seen.push(type);
+                    if (type === 'session.created') {{ {greet} }}
+                    if (type === 'output_audio_buffer.stopped') resolve();
+                }});
+            }});
+            await over;
+            peer.close();
+            return {{ id, seen }};
+        }})()""",
+        {"url": site.url, "secret": site.secret()},
+    )
+    assert told["id"].startswith("rtc_")
+    assert told["seen"][0] == "session.created"
+    assert "output_audio_buffer.started" in told["seen"]

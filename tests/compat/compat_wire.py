@@ -177,6 +177,7 @@ async def refusal(
             raise AssertionError("the upgrade was accepted")
     except InvalidStatus as turned_down:
         answer = turned_down.response
+        assert answer.headers.get("content-type") == "application/json", answer
         error: Frame = msgspec.json.decode(answer.body or b"")["error"]
         return answer.status_code, error, answer.headers
 

@@ -429,6 +429,7 @@ def test_we_take_the_part_in_the_handshake_that_the_peer_leaves(asked: str, ours
     offer = read_offer(CHROMIUM.replace("setup:actpass", f"setup:{asked}"))
 
     assert offer.starts_dtls == (ours == "active")
+    assert read_offer(DEVICE.replace("passive", asked)).starts_dtls == (ours == "active")
     assert f"a=setup:{ours}\r\n" in answered(offer)
 
 

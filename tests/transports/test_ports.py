@@ -224,7 +224,7 @@ def test_a_call_cannot_have_more_addresses_than_its_share() -> None:
         b"",
         b"\x00",
         request("one")[:19],
-        b"\x00\x01" + bytes(40),
+        request("one")[:4] + bytes(4) + request("one")[8:],
         request("one")[:20],
         request("one")[:30],
         written(Message(BINDING, bytes(12), {0x0024: bytes(4)})),

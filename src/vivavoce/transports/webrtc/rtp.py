@@ -135,7 +135,7 @@ class Incoming:
         since, heard_at = self._heard_from or (0, at)
         return RtcpReceiverInfo(
             ssrc=self.ssrc,
-            fraction_lost=min(255, (missing << 8) // new) if missing > 0 else 0,
+            fraction_lost=(missing << 8) // new if missing > 0 else 0,
             packets_lost=clamp_packets_lost(self.lost),
             highest_sequence=self._highest % _TICKS,
             jitter=round(self._jitter),
