@@ -214,6 +214,16 @@ async def calling(
         caller.witness.judge(finished=finished)
 
 
+async def idle_offer() -> str:
+    """An offer that can be answered, by nobody who would connect."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.createDataChannel("oai-events")
+    await peer.setLocalDescription(await peer.createOffer())
+    sdp: str = peer.localDescription.sdp
+    await peer.close()
+    return sdp
+
+
 async def post_offer(
     site: Site,
     path: str,

@@ -9,14 +9,13 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
 import msgspec
 import pytest
-from compat_calls import CALLS, Caller, calling, post_offer
+from compat_calls import CALLS, Caller, calling, idle_offer, post_offer
 from compat_servers import KEY, PATIENCE_S, Site, served
 from compat_wire import Frame, Line, Witness, line, of_kind, sideband, words_of, written
 
@@ -94,11 +93,9 @@ def knowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def written_down(canary: str) -> set[bytes]:
     """All ways in which it could stand in a frame, in lower case."""
-    escaped = {json.dumps(canary, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
-    escaped |= {each.replace("/", "\\/") for each in escaped}
-    escaped.add(msgspec.json.encode(canary).decode()[1:-1])
+    escaped = json_forms(canary)
     # JSON in a string of JSON's, as a function's arguments are.
-    escaped |= {json.dumps(each, ensure_ascii=ascii)[1:-1] for each in escaped for ascii in (0, 1)}
+    escaped = escaped.union(*map(json_forms, escaped))
     texts = {canary, quote(canary), quote(canary, safe=""), *escaped}
     found = {text.encode() for text in texts}
     for encoding in ("utf-8", "utf-16-le"):
@@ -107,6 +104,17 @@ def written_down(canary: str) -> set[bytes]:
         # Base64 of what has it at each place modulo three, without the ends, which depend on more.
         found |= {base64.b64encode(bytes(at) + raw)[4:-4] for at in range(3)}
     return {each.lower() for each in found}
+
+
+def json_forms(text: str) -> set[str]:
+    """What may stand between the quotes of a string of JSON's."""
+    written = {json.dumps(text), json.dumps(text, ensure_ascii=False), as_json(text)}
+    return {form[1:-1] for each in written for form in (each, each.replace("/", "\\/"))}
+
+
+def as_json(value: object) -> str:
+    """As the server writes it."""
+    return msgspec.json.encode(value).decode()
 
 
 SPELLINGS = {canary: written_down(canary) for canary in (PLAIN, CHANGING)}
@@ -139,7 +147,7 @@ def heard_in(witness: Witness) -> set[str]:
         lambda text: json.dumps({"instructions": f"Sing {text}!"}),
         lambda text: json.dumps({"instructions": f"Sing {text}!"}, ensure_ascii=False),
         lambda text: json.dumps({"arguments": json.dumps({"city": text})}),
-        lambda text: msgspec.json.encode({"arguments": json.dumps({"city": text})}).decode(),
+        lambda text: as_json({"arguments": as_json({"city": text})}),
         lambda text: quote(f"Sing {text}!"),
         lambda text: base64.b64encode(f"Sing {text}!".encode()).decode(),
         lambda text: base64.b64encode(f"Sings {text}!".encode("utf-16-le")).decode(),
@@ -206,10 +214,11 @@ async def made(site: Site, dialect: DialectName, **more: Any) -> tuple[str, byte
     }
     if dialect == "ga":
         path = "/v1/realtime/client_secrets"
-        body = {"session": {"type": "realtime", **session, "audio": {"output": {"voice": VOICE}}}}
+        session |= {"type": "realtime", "audio": {"output": {"voice": VOICE}}}
+        body = {"session": session}
     else:
         path = "/v1/realtime/sessions"
-        body = {**session, "voice": VOICE}
+        body = session | {"voice": VOICE}
     async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
         answer = await client.post(
             site.url + path,
@@ -340,7 +349,7 @@ async def tool_runs(page: Browser, server: Line) -> list[str]:
     (call,) = done["output"]
     assert (call["name"], call["arguments"]) == (
         TOOL_NAME,
-        msgspec.json.encode({PLAIN: CANARIES}).decode(),
+        as_json({PLAIN: CANARIES}),
     )
     assert (await page.until("response.done"))[-1]["response"]["output"] == []
     result = {"type": "function_call_output", "call_id": call["call_id"], "output": CANARIES}
@@ -378,13 +387,13 @@ async def pries(page: Browser, hidden: list[str]) -> None:
             {"response": {"input": [{"type": "item_reference", "id": "{}"}]}},
         ),
     ):
-        template = msgspec.json.encode(fields).decode()
+        template = as_json(fields)
         errors = [
             await refused(page, kind, **msgspec.json.decode(template.replace("{}", name)))
             for name in ("item_madeUp", *hidden)
         ]
         told = {
-            msgspec.json.encode(error).decode().replace(name, "{}")
+            as_json(error).replace(name, "{}")
             for error, name in zip(errors, ("item_madeUp", *hidden), strict=True)
         }
         assert len(told) == 1, told
@@ -427,9 +436,11 @@ async def test_no_byte_to_the_browser_holds_what_its_secret_locks(
             await sees(server, hidden)
             await page.say("conversation.item.create", item=written("Good day."))
             await page.say("response.create")
-            assert words_of(await page.until("response.done")) == "Good day."
-        assert heard_in(page.witness) == set()
+            told = await page.until("response.done")
+            assert words_of(told) == "Good day."
+            assert not [name for name in hidden if name in as_json(told)]
     assert heard_in(page.witness) == set()
+    assert not [raw for raw in page.witness.raw if VOICE.encode() in raw]
     assert heard_in(server.witness) == {PLAIN, CHANGING}
 
 
@@ -442,7 +453,7 @@ async def test_a_page_without_locks_reads_what_would_have_been_locked(knowing: S
         await page.say("response.create")
         told = await page.until("response.done")
     deltas = of_kind(told, "response.function_call_arguments.delta")
-    assert all(sung(msgspec.json.encode(each)) for each in deltas) and deltas
+    assert [sung(msgspec.json.encode(each)) for each in deltas] == [{PLAIN, CHANGING}] * 2
     assert heard_in(page.witness) == {PLAIN, CHANGING}
 
 
@@ -458,8 +469,9 @@ async def test_a_call_cannot_be_begun_with_what_the_secret_locks(
     knowing: Site, dialect: DialectName, path: str, param: str, session: Frame
 ) -> None:
     token, _ = await made(knowing, dialect)
-    offer = (Path(__file__).with_name("offer.sdp")).read_text()
-    answer = await post_offer(knowing, path, offer, key=token, session=msgspec.json.encode(session))
+    answer = await post_offer(
+        knowing, path, await idle_offer(), key=token, session=msgspec.json.encode(session)
+    )
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, "forbidden_field", param)
     assert sung(answer.content) == set()

@@ -9,8 +9,7 @@ import anyio
 import httpx
 import msgspec
 import pytest
-from aiortc import RTCPeerConnection
-from compat_calls import CALLS, calling, post_offer, secret
+from compat_calls import CALLS, calling, idle_offer, post_offer, secret
 from compat_servers import KEY, PATIENCE_S, Site, scenario, served
 from compat_wire import WEATHER, Frame, line, refusal, words_of
 from msgspec import Struct
@@ -228,21 +227,11 @@ async def test_each_session_of_one_secret_has_an_id_of_its_own(house: House) -> 
         await first.still_lives()
 
 
-@pytest.fixture
-async def offer() -> str:
-    """An offer that can be answered, by nobody who would connect."""
-    peer = RTCPeerConnection()
-    peer.createDataChannel("oai-events")
-    await peer.setLocalDescription(await peer.createOffer())
-    sdp = peer.localDescription.sdp
-    await peer.close()
-    return sdp
-
-
 async def test_calls_that_begin_at_once_by_one_secret_are_different_sessions(
-    house: House, offer: str
+    house: House,
 ) -> None:
     """Each can be found by its own id until it is over, and the server never fails over it."""
+    offer = await idle_offer()
     made = await secret(house.site)
     headers = {"Content-Type": "application/sdp", **bearer(made["value"])}
     live, answers = house.app.service.live, list[httpx.Response]()
@@ -315,7 +304,8 @@ async def test_a_secret_for_one_use_is_good_for_one(house: House) -> None:
         pass
 
 
-async def test_a_call_uses_a_secret_up_for_good(house: House, offer: str) -> None:
+async def test_a_call_uses_a_secret_up_for_good(house: House) -> None:
+    offer = await idle_offer()
     held = await token(house.site, limits={"single_use": True})
     answers = [await post_offer(house.site, CALLS, offer, key=held) for _ in range(2)]
     assert [each.status_code for each in answers] == [201, 401]

@@ -966,7 +966,7 @@ async def test_everything_private_that_is_used_of_aiortc_is_there_still() -> Non
 
     assert hasattr(ice, "_connection")
     assert ice._connection.ice_controlling is False
-    assert {"_set_role", "_send_rtp", "_task", "_rx_srtp", "_register_rtp_receiver"} <= names(dtls)
+    assert {"_set_role", "_send_rtp", "_rx_srtp", "_register_rtp_receiver"} <= names(dtls)
     assert {
         "_advertised_rwnd",
         "_association_state",

@@ -6,7 +6,7 @@ its faults end its call and nothing else.
 
 Here alone DTLS and SCTP are bent, and a test names what that rests on:
 
-* `RTCDtlsTransport._set_role`, `_send_rtp`, `_task`, `_rx_srtp`, `_register_rtp_receiver`, which
+* `RTCDtlsTransport._set_role`, `_send_rtp`, `_rx_srtp`, `_register_rtp_receiver`, which
   calls `_handle_rtp_packet`, `_handle_rtcp_packet` and `_handle_disconnect` of what it is given.
 * `RTCIceTransport._connection`, whose `ice_controlling` tells our role.
 * Of `RTCSctpTransport` what `Association` overrides: `_get_inbound_stream`, `_handle_data`,
@@ -16,7 +16,6 @@ Here alone DTLS and SCTP are bent, and a test names what that rests on:
 * `InboundStream` with `reassembly`, `add_chunk`, `pop_messages`, `prune_chunks`.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -181,16 +180,11 @@ class Stack:
         """Say goodbye and end everything; nothing of it is left then."""
         if self._sctp is not None:
             await self._sctp.stop()
-        pump = self._dtls._task
         await self._dtls.stop()
-        if pump is not None:
-            await asyncio.wait([pump])  # it was cancelled, but nobody has waited for it
-            if not pump.cancelled():
-                pump.exception()  # has been logged
         # What ICE watches itself with must have begun before it is stopped, or it never ends.
         await checkpoint()
         await self._ice.stop()
-        await checkpoint()  # for what SCTP started and did not wait for
+        await checkpoint()  # for tasks of theirs that they have told to end, and not waited for
 
 
 class Tap:
