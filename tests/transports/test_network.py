@@ -67,6 +67,11 @@ def is_at(host: str, candidate: Candidate) -> bool:
     return candidate.host == host
 
 
+def is_old(candidate: Candidate) -> bool:
+    """Of IPv4."""
+    return ":" not in candidate.host
+
+
 def any_of_them(_: Candidate) -> bool:
     """No choice at all."""
     return True
@@ -320,6 +325,28 @@ async def test_a_call_cannot_be_talked_out_of_its_caller_by_another_call() -> No
         await told_apart([call, thief])
 
 
+async def test_a_call_gets_its_caller_though_another_call_laid_claim_to_the_address_before() -> (
+    None
+):
+    network = Network(NetworkPlan())
+    call, thief = Call(network), Call(network)
+    await thief.gatherer.gather()
+    await call.caller.gather_candidates()
+    forged = check_of(thief, thief.ours.local_username, thief.ours.local_password)
+    for port in await network.ports(OURS):
+        for each in call.caller.local_candidates:
+            if is_old(each) == (":" not in port.address[0]):
+                port.datagram_received(forged, (each.host, each.port))
+
+    with anyio.fail_after(30):
+        await call.connect()
+        await call.exchange("the caller")
+
+    await call.close()
+    await thief.close()
+    await network.close()
+
+
 async def test_a_malformed_message_under_a_calls_name_is_dropped_and_counted() -> None:
     network = Network(NetworkPlan())
     async with calling(network) as (call,), stranger(call) as socket:
@@ -497,6 +524,19 @@ async def test_an_address_that_came_or_went_is_noticed_at_the_next_call() -> Non
     await network.close()
 
 
+async def test_a_port_that_broke_is_opened_anew_for_the_next_call() -> None:
+    network = on(LOOPBACK)
+    (port,) = await network.ports([])
+    port.connection_lost(None)
+
+    (found,) = await candidates(network)
+    (again,) = await network.ports([])
+    await network.close()
+
+    assert (found.ip, found.port) == again.address
+    assert again is not port
+
+
 async def test_a_port_whose_address_went_stays_as_long_as_a_call_is_there() -> None:
     hosts = list(OURS)
     network = Network(NetworkPlan(), among=lambda _: hosts)
@@ -590,6 +630,17 @@ async def test_a_stun_server_is_asked_from_ports_of_its_own_family_alone() -> No
     assert found[2].relatedAddress == "::1"
 
 
+def test_a_stun_server_that_no_port_of_ours_can_reach_is_not_waited_for() -> None:
+    async def main() -> None:
+        network = on(LOOPBACK, plan=NetworkPlan(servers=(stun_of(("::1", 9)),)))
+
+        assert kinds(await candidates(network)) == ["host"]
+        assert anyio.current_time() == 0
+        await network.close()
+
+    virtual_time.run(main)
+
+
 async def test_what_a_stun_server_sees_is_not_said_twice() -> None:
     async with stun_server(LOOPBACK) as one, stun_server(LOOPBACK) as two:
         servers = (stun_of(one.address), stun_of(two.address))
@@ -622,11 +673,6 @@ def test_a_silent_server_costs_no_more_than_our_patience_and_is_left_out(
             await network.close()
 
     virtual_time.run(main)
-
-
-def is_old(candidate: Candidate) -> bool:
-    """Of IPv4."""
-    return ":" not in candidate.host
 
 
 async def relayed_call(
