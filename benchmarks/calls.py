@@ -80,6 +80,7 @@ CUT_S = 0.15  # an answer that was last heard longer ago was not being spoken
 CONNECT_S = 20
 MOST_CALLS, MOST_SECONDS = 100, 120
 DRIVER_LAG_MS = 20
+LEAST_PACKETS_PER_S = 49  # of 50
 TARGET_MS = 60  # from `speech_started` to silence
 
 
@@ -401,8 +402,9 @@ class Caller:
 
 
 class Mark(Struct, frozen=True):
-    """What was spent by then, in seconds of processor time, and the server's memory."""
+    """What was spent by that moment, in seconds of processor time, and the server's memory."""
 
+    at: float
     server_s: float
     own_s: float
     machine_s: float
@@ -424,6 +426,7 @@ async def _held(order: Order) -> dict[str, Any]:
     except (OSError, TimeoutError) as failure:
         return {"errors": [f"no call: {failure!r}"]}
     row = costs(order, before_kb, marks)
+    row["packets_per_s"] = heard_per_s(callers, marks[2].at, marks[3].at)
     row["driver_lag_ms"] = quantiles(lag for each in callers for lag in each.microphone.lag_ms)
     if order.converses:
         row |= times(order, callers)
@@ -436,7 +439,8 @@ async def _hold(
     """Hold so many calls; with what was spent before and after silence, before and after talk."""
 
     def mark() -> Mark:
-        return Mark(measured.cpu_s(), time.process_time(), machine_s(), measured.rss_kb())
+        spent = measured.cpu_s(), time.process_time(), machine_s()
+        return Mark(time.perf_counter(), *spent, measured.rss_kb())
 
     callers = []
     try:
@@ -479,6 +483,12 @@ def costs(order: Order, before_kb: float, marks: Sequence[Mark]) -> dict[str, An
         "foreign_cores": round(foreign / order.seconds / 2, 2),
         "driver_cores": round(own / order.seconds / 2, 3),
     }
+
+
+def heard_per_s(callers: Sequence[Caller], begin: float, end: float) -> float:
+    """How many packets a call heard in a second; fewer than 50: the server had too much to do."""
+    count = sum(begin <= at < end for caller in callers for at, _ in caller.heard)
+    return round(count / len(callers) / (end - begin), 1)
 
 
 def times(order: Order, callers: Iterable[Caller]) -> dict[str, Any]:
@@ -637,6 +647,8 @@ def remarks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"{name}: {error}"
         if (row.get("driver_lag_ms") or {}).get("p95", 0) > DRIVER_LAG_MS:
             yield f"{name}: the driver itself was late; its times mean little"
+        if row.get("packets_per_s", 50) < LEAST_PACKETS_PER_S:
+            yield f"{name}: {row['packets_per_s']} packets a second came, not 50: it costs more"
         if row.get("concealed"):
             yield f"{name}: {row['concealed']} frames came too late; 'due' may be off by as many"
         if (row.get("silent_since_started_ms") or {}).get("max", 0) > TARGET_MS:

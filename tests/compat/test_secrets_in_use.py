@@ -201,11 +201,14 @@ async def test_a_secret_may_come_wherever_a_key_may(
         assert words_of(await client.until("response.done"))
 
 
-async def test_a_secret_opens_a_call_and_the_offer_may_add_to_its_session(house: House) -> None:
+@pytest.mark.parametrize("path", [CALLS, "/openai/v1/realtime/calls", AZURE])
+async def test_a_secret_opens_a_call_and_the_offer_may_add_to_its_session(
+    house: House, path: str
+) -> None:
     voice = {"audio": {"output": {"voice": "cedar"}}}
     made = await secret(house.site, session={"type": "realtime", **voice})
     added = msgspec.json.encode({"type": "realtime", "instructions": "Be brief."})
-    async with calling(house.site, key=made["value"], session=added) as caller:
+    async with calling(house.site, path, key=made["value"], session=added) as caller:
         created = caller.witness.frames[0]["session"]
     assert created["audio"]["output"]["voice"] == "cedar"
     assert created["instructions"] == "Be brief."

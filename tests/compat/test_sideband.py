@@ -343,7 +343,6 @@ async def test_the_end_of_a_call_closes_its_sidebands(scripted: Site, by: str) -
             assert done.status_code == 200
         assert [await each.closed() for each in observers] == [(1000, "")] * 2
         assert (await refusal(scripted, path))[0] == 404
-    assert scripted.sessions == 0
 
 
 async def test_a_session_that_runs_out_tells_its_sidebands_why(tmp_path: Path) -> None:
@@ -405,6 +404,19 @@ def has_room(site: Site, path: str) -> bool:
             return True
     except InvalidStatus:
         return False
+
+
+async def test_no_sideband_speaks_a_dialect_that_is_switched_off(tmp_path: Path) -> None:
+    script = scenario(tmp_path, pace=0)
+    config = Config(api_keys=(KEY,), data_dir=tmp_path, scenario=script, preview=False)
+    with served(config) as site:
+        async with line(site) as owner:
+            path = by_session(owner, AZURE_PREVIEW)
+            async with sideband(site, path, dialect="preview") as observer:
+                await owner.still_lives()
+                told = await observer.next()
+                code, _ = await observer.closed()
+    assert (told["type"], told["error"]["code"], code) == ("error", "beta_api_shape_disabled", 4000)
 
 
 async def test_who_joins_before_the_caller_connects_misses_nothing(scripted: Site) -> None:

@@ -29,6 +29,7 @@ from vivavoce.dialects.session_requests import (
     SecretRequest,
     read_secret_request,
     read_session,
+    respelt,
     write_session,
 )
 
@@ -554,14 +555,15 @@ def test_whatever_is_not_refused_is_read_the_same_again(
 def test_the_core_names_a_field_which_the_client_knows_by_its_own_name(
     form: SecretForm, body: object, param: str
 ) -> None:
-    request = asked(form, body)
+    where = asked(form, body).where
 
-    assert request.named("session.audio.output.voice") == param
-    assert request.named("session.tracing") == (
-        "session.tracing" if "session." in param else "tracing"
-    )
-    assert request.named("limits") == "limits"
-    assert request.named(None) is None
+    def told(param: str | None) -> str | None:
+        return respelt(Refusal("No.", param=param), where).param
+
+    assert told("session.audio.output.voice") == param
+    assert told("session.tracing") == ("session.tracing" if "session." in param else "tracing")
+    assert told("limits") == "limits"
+    assert told(None) is None
 
 
 def test_sessions_are_read_with_the_prefix_that_they_lay_at() -> None:

@@ -59,11 +59,23 @@ class SecretRequest(Struct, frozen=True):
     single_use: bool
     where: Where = WHOLE
 
-    def named(self, param: str | None) -> str | None:
-        """A field of the session by the name that was sent, where the core names it GA's way."""
-        if param is None or not param.startswith("session."):
-            return param
-        return self.where.name(param.removeprefix("session."))
+
+def respelt(refusal: Refusal, where: Where) -> Refusal:
+    """A Refusal of the core, which names a session's fields GA's way, by the names that were sent."""
+    if refusal.param is None or not refusal.param.startswith("session."):
+        return refusal
+    refusal.param = where.name(refusal.param.removeprefix("session."))
+    return refusal
+
+
+def places(session: Raw, dialect: Dialect, prefix: str = "session") -> Where:
+    """Where the fields of GA were sent: by preview's names, or by their own."""
+    moved = {
+        path: name
+        for name, path in SESSION_PATHS.items()
+        if dialect == "preview" or name in session
+    }
+    return Where(prefix, moved)
 
 
 def read_session(
@@ -112,7 +124,7 @@ def _request(raw: Raw, form: SecretForm, strict: bool, on_ignored: Ignored) -> S
     model = fitted(session, shapes.Named, Where(prefix)).model
     session.pop("model", None)
     session_raw = msgspec.json.encode(session)
-    where = _where(session, dialect, prefix)
+    where = places(session, dialect, prefix)
     update = _read(reads, session, form == "transcription_sessions", prefix)
     return SecretRequest(
         model=model,
@@ -174,16 +186,6 @@ def _read(reads: GaReader, raw: Raw, transcription: bool, prefix: str) -> Sessio
     if transcription and raw.get("type") != "transcription":
         return reads.read_transcription(raw, prefix)
     return reads.read_session(raw, prefix)
-
-
-def _where(session: Raw, dialect: Dialect, prefix: str) -> Where:
-    """Where the fields of GA were sent: by preview's names, or by their own."""
-    moved = {
-        path: name
-        for name, path in SESSION_PATHS.items()
-        if dialect == "preview" or name in session
-    }
-    return Where(prefix, moved)
 
 
 def _locked(sent: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from structlog.contextvars import bound_contextvars
 from vivavoce.core.commands import UpdateSession
 from vivavoce.core.errors import Refusal
 from vivavoce.dialects.api import Dialect
-from vivavoce.dialects.session_requests import read_session
+from vivavoce.dialects.session_requests import places, read_session, respelt
 from vivavoce.runtime.channel import Backend, Opening, View
 from vivavoce.runtime.views import Sight
 from vivavoce.server.admission import Seat
@@ -100,7 +100,7 @@ class Calls:
 
         try:
             offer = read_offer(asked.sdp)
-            if (refusal := refusal_of(service, entry)) is not None:
+            if (refusal := refusal_of(service, entry.dialect, entry.intent)) is not None:
                 raise refusal
             filtered = handshake.query.get("webrtcfilter", "").lower() in ("on", "true", "1")
             view = view_of(entry, plays=offer.codec is not None, filtered=filtered)
@@ -116,16 +116,21 @@ class Calls:
         opening = opening_for(self._service, entry, backend, plays=view.plays)
         if asked.session is None:
             return opening
-        update = read_session(
-            asked.session,
-            entry.dialect,
-            strict=self._service.config.strict,
-            on_ignored=lambda path: log.info("a key was ignored", key=path),
-        )
-        forbidden = Sight(view).allowed(UpdateSession(update=update))
-        if forbidden is not None:
-            raise forbidden
-        return msgspec.structs.replace(opening, settings=backend.settle(opening, update))
+        where = places(asked.session, entry.dialect)
+        try:
+            update = read_session(
+                asked.session,
+                entry.dialect,
+                strict=self._service.config.strict,
+                on_ignored=lambda path: log.info("a key was ignored", key=path),
+            )
+            forbidden = Sight(view).allowed(UpdateSession(update=update))
+            if forbidden is not None:
+                raise forbidden
+            settings = backend.settle(opening, update)
+        except Refusal as refusal:
+            raise respelt(refusal, where) from None
+        return msgspec.structs.replace(opening, settings=settings)
 
     async def _begin(
         self, entry: Entry, backend: Backend, opening: Opening, offer: Offer, view: View

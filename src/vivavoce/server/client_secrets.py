@@ -19,17 +19,17 @@ from vivavoce.dialects.session_requests import (
     SecretForm,
     SecretRequest,
     read_secret_request,
+    respelt,
     write_session,
 )
 from vivavoce.runtime.channel import Opening, View
 from vivavoce.runtime.views import Sight
 from vivavoce.server.answers import as_json, body_of, turned_down
 from vivavoce.server.auth import Identity, needs_key
-from vivavoce.server.entry import admit, asked_for, backend_of
+from vivavoce.server.entry import PREVIEW_VERSIONS, admit, asked_for, backend_of
 from vivavoce.server.handshake import Handshake, of_scope
 from vivavoce.server.openings import opening_of
 from vivavoce.server.origins import origin_of
-from vivavoce.server.realtime import PREVIEW_VERSIONS
 from vivavoce.server.refusals import NOT_FOUND, Denial, bad_request, unknown_deployment
 from vivavoce.server.sealing import ClientSecret, TooLarge
 from vivavoce.server.service import Service
@@ -141,7 +141,7 @@ def _deployment(service: Service, asked: SecretRequest, model: str | None) -> De
     except UnknownDeployment as unknown:
         if asked.transcription:  # which needs no model, or names one that transcribes
             return service.deployments.default
-        param = asked.named("session.model") if asked.model else "model"
+        param = asked.where.name("model") if asked.model else "model"
         return msgspec.structs.replace(unknown_deployment(str(unknown)), param=param)
 
 
@@ -155,8 +155,7 @@ def _settled(
     try:
         return backend.settle(opening, asked.update)
     except Refusal as refusal:
-        refusal.param = asked.named(refusal.param)
-        raise
+        raise respelt(refusal, asked.where) from None
 
 
 def _secret(

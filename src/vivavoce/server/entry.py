@@ -19,6 +19,7 @@ from vivavoce.server.sealing import PREFIX, ClientSecret
 from vivavoce.server.service import Service
 
 TRANSCRIPTION = "transcription"  # the only intent
+PREVIEW_VERSIONS = ("2024-10-01-preview", "2024-12-17", "2025-04-01-preview")
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,10 @@ def judge(
     if secret is not None and secret.deployment != deployment.name:
         if asked and intent is None:
             return other_deployment(secret.deployment, asked)
-        deployment = service.deployments.find(secret.deployment)
+        try:
+            deployment = service.deployments.find(secret.deployment)
+        except UnknownDeployment as gone:
+            return unknown_deployment(str(gone))
     return Entry(
         identity=identity,
         deployment=deployment,
@@ -108,16 +112,16 @@ def backend_of(service: Service, deployment: Deployment) -> Backend | Denial:
         return unavailable(f"{deployment.name} cannot be served: {lacking}", 30)
 
 
-def refusal_of(service: Service, entry: Entry) -> Refusal | None:
+def refusal_of(service: Service, dialect: Dialect, intent: str | None = None) -> Refusal | None:
     """Why there will be no session, where that is told after the upgrade."""
-    if entry.dialect == "preview" and not service.config.preview:
+    if dialect == "preview" and not service.config.preview:
         return Refusal(
             "The preview (beta) shape of the API is switched off here. Connect without "
             "OpenAI-Beta, or on /openai/v1/realtime.",
             code="beta_api_shape_disabled",
         )
-    if entry.intent not in (None, TRANSCRIPTION):
-        return Refusal(f"Invalid intent {shown(entry.intent)}", code="invalid_intent")
+    if intent not in (None, TRANSCRIPTION):
+        return Refusal(f"Invalid intent {shown(intent)}", code="invalid_intent")
     return None
 
 

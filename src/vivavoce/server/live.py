@@ -26,6 +26,7 @@ class LiveSessions:
 
     def __init__(self) -> None:
         self._by_id: dict[str, LiveSession] = {}
+        self._claimed: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_id
@@ -35,6 +36,17 @@ class LiveSessions:
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def claim(self, session_id: str) -> bool:
+        """Have that id for a session that is to begin; False if another has it."""
+        if session_id in self._claimed:
+            return False
+        self._claimed.add(session_id)
+        return True
+
+    def release(self, session_id: str) -> None:
+        """Nobody has that id any more."""
+        self._claimed.discard(session_id)
 
     def add(self, session: LiveSession) -> None:
         """One that begins."""

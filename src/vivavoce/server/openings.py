@@ -73,7 +73,7 @@ def opening_for(
     return msgspec.structs.replace(
         opening,
         settings=backend.settle(opening, update),
-        session_id=opening.session_id if secret.session_id in service.live else secret.session_id,
+        session_id=secret.session_id,
         max_seconds=min(opening.max_seconds, secret.session_seconds or opening.max_seconds),
     )
 

@@ -15,6 +15,7 @@ from vivavoce.runtime.channel import Backend, Opening, View
 from vivavoce.server.admission import Seat
 from vivavoce.server.auth import needs_key
 from vivavoce.server.entry import (
+    PREVIEW_VERSIONS,
     Entry,
     admit,
     backend_of,
@@ -31,7 +32,6 @@ from vivavoce.server.session import FAULT, NORMAL, serve_session, view_of
 from vivavoce.transports.websocket import WebSocketChannel
 
 SUBPROTOCOL = "realtime"
-PREVIEW_VERSIONS = ("2024-10-01-preview", "2024-12-17", "2025-04-01-preview")
 CALL_NAMES = ("call_id", "session_id")  # in the query, of a session that is to be joined
 REFUSED = 4000
 
@@ -110,7 +110,7 @@ async def _serve(
 ) -> None:
     channel = WebSocketChannel(websocket, codec_of(service, entry.dialect, azure=entry.azure))
     seat.hang_up = channel.close
-    if (refusal := refusal_of(service, entry)) is not None:
+    if (refusal := refusal_of(service, entry.dialect, entry.intent)) is not None:
         await _refuse(service, channel, refusal)
         return
     await serve_session(service, entry, backend, opening, seat, channel, view_of(entry))
@@ -143,6 +143,9 @@ async def _join(
     try:
         await _accept(websocket)
         channel = WebSocketChannel(websocket, codec_of(service, dialect, azure=handshake.azure))
+        if (refusal := refusal_of(service, dialect)) is not None:
+            await _refuse(service, channel, refusal)
+            return
         view = View(owns=False, hears_audio=False, may_speak=not read_only)
         with bound_contextvars(session=session.session_id):
             log.info("sideband joins", read_only=read_only)

@@ -3,6 +3,7 @@
 from typing import Literal, Protocol
 
 import anyio
+import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars
 
@@ -36,7 +37,13 @@ async def serve_session(
     call_id: str | None = None,
     begun: anyio.Event | None = None,
 ) -> None:
-    """Run a session until it is over; *begun* is set once it can be joined."""
+    """Run a session until it is over; *begun* is set once it can be joined.
+
+    The id that a client secret brings along goes to the first that comes; the next has another.
+    """
+    while not service.live.claim(opening.session_id):
+        fresh = service.mint.mint_session(service.worker)
+        opening = msgspec.structs.replace(opening, session_id=fresh)
     # Whatever is logged from here on says which session it is about.
     with bound_contextvars(session=opening.session_id):
         transport: Literal["websocket", "webrtc"] = "websocket" if call_id is None else "webrtc"
@@ -68,6 +75,7 @@ async def serve_session(
         finally:
             with anyio.CancelScope(shield=True):
                 await channel.close(NORMAL, "")
+            service.live.release(opening.session_id)
             service.metrics.session_over(opening.session_id, entry.deployment.name)
             code, reason = channel.closed_with or (None, None)
             if code is not None and code != NORMAL:

@@ -43,6 +43,8 @@ async def running(
             yield addresses[0]
         finally:
             stop.set()
+            if not begun.is_set():
+                listener.close()
 
 
 @contextmanager
