@@ -101,6 +101,9 @@ class Wire:
                 said = refusal
             yield said
 
+    async def ready(self) -> None:
+        """At once."""
+
     async def send(self, event: ServerEvent) -> None:
         """See `Channel`."""
         for frame in self._codec.encode(event):
@@ -116,7 +119,7 @@ class Wire:
     def flush(self, response_id: str) -> None:
         """There is nothing to flush."""
 
-    async def room(self) -> None:
+    async def room(self, response_id: str) -> None:
         """There always is."""
 
     async def close(self, code: int, reason: str) -> None:

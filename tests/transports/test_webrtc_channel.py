@@ -62,6 +62,9 @@ class Ether:
     def skip(self, ticks: int) -> None:
         self.skipped += ticks
 
+    async def wait_open(self) -> None:
+        await self.up.wait()
+
     async def send_text(self, frame: bytes) -> None:
         if len(frame) > self.limit:
             raise TooLargeForChannel(len(frame), self.limit)
@@ -198,19 +201,42 @@ def test_generators_wait_while_much_is_to_be_played() -> None:
     async def talk(call: Call) -> None:
         call.channel.play("resp_1", audio_of(FRAME * 50 * 30))
         start = anyio.current_time()
-        await call.channel.room()
+        await call.channel.room("resp_1")
         waited.append(anyio.current_time() - start)
 
     during(talk)
     assert 9.9 <= waited[0] <= 10.1
 
 
+def test_who_is_heard_never_waits_for_those_that_wait_behind() -> None:
+    """Else neither would ever go on."""
+
+    async def talk(call: Call) -> None:
+        call.channel.play("resp_1", audio_of(FRAME))
+        call.channel.play("resp_2", audio_of(FRAME * 50 * 19))
+        call.channel.play("resp_3", audio_of(FRAME * 50 * 19))
+        call.channel.play("resp_4", audio_of(FRAME * 50 * 30))
+        await anyio.sleep(1)  # the first has run dry, and there is more of it to come
+        with anyio.fail_after(1):
+            await call.channel.room("resp_1")
+        with anyio.move_on_after(60) as waited:
+            await call.channel.room("resp_2")
+        assert waited.cancelled_caught
+        call.channel.conclude("resp_1")
+        call.channel.conclude("resp_2")
+        call.channel.conclude("resp_3")
+        with anyio.fail_after(60):
+            await call.channel.room("resp_4")
+
+    during(talk)
+
+
 def test_who_waits_for_room_goes_on_when_the_call_ends() -> None:
     async def talk(call: Call) -> None:
         call.channel.play("resp_1", audio_of(FRAME * 50 * 30))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(call.channel.room)
-            tasks.start_soon(call.channel.room)
+            tasks.start_soon(call.channel.room, "resp_1")
+            tasks.start_soon(call.channel.room, "resp_1")
             await anyio.sleep(0.1)
             await call.channel.close(1000, "")
 
@@ -264,6 +290,24 @@ def test_of_an_item_too_large_for_the_channel_the_audio_is_left_away() -> None:
     assert msgspec.json.decode(sent)["item"]["id"] == "item_1"
 
 
+def test_an_event_too_large_for_the_channel_is_told_of() -> None:
+    words = events.TextDone(
+        event_id="event_1",
+        response_id="resp_1",
+        item_id="item_1",
+        output_index=0,
+        content_index=0,
+        text="so much " * 500,
+    )
+
+    async def talk(call: Call) -> None:
+        call.ether.limit = 2000
+        await call.channel.send(words)
+
+    (sent,) = during(talk).ether.texts
+    assert msgspec.json.decode(sent)["error"]["code"] == "event_too_large"
+
+
 def test_a_flood_of_messages_ends_the_call() -> None:
     async def main() -> Call:
         call = Call()
@@ -272,7 +316,9 @@ def test_a_flood_of_messages_ends_the_call() -> None:
         await call.read()
         return call
 
-    assert len(virtual_time.run(main).inputs) == 2048
+    call = virtual_time.run(main)
+    assert len(call.inputs) == 2048
+    assert call.channel.closed_with == (1008, "the caller sends more than is taken")
 
 
 def test_a_call_that_never_connects_is_over() -> None:

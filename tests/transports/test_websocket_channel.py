@@ -156,6 +156,6 @@ def test_a_reason_is_cut_to_what_fits_a_close_frame(reason: str) -> None:
 async def test_there_is_no_track_to_play_on_and_nothing_to_flush() -> None:
     channel = await Client().channel()
     channel.flush("resp_1")
-    await channel.room()
+    await channel.room("resp_1")
     with pytest.raises(RuntimeError, match="no audio track"):
         channel.play("resp_1", silence(20, 24000))

@@ -29,6 +29,11 @@ class Playback:
     def __init__(self) -> None:
         self._row: dict[str, Playing] = {}
 
+    @property
+    def pending(self) -> bool:
+        """Whether anything plays, or waits to be played."""
+        return any(not playing.over for playing in self._row.values())
+
     def expect(self, response_id: str, item_id: str, rate_hz: int) -> None:
         """Note that audio of a response was produced."""
         self._row.setdefault(response_id, Playing(response_id, item_id, rate_hz))

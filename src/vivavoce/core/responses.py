@@ -405,6 +405,11 @@ class Responses:
 
     # Playing.
 
+    @property
+    def playing(self) -> bool:
+        """Whether there is anything that the listener has yet to hear."""
+        return self._playback.pending
+
     def played(self, played: signals.Played) -> None:
         """Note how much the listener has heard."""
         response_id = played.response_id

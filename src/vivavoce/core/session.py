@@ -105,8 +105,11 @@ class Session:
         if self._expires is not None and now >= self._expires:
             self._expire()
         elif self._silence.due_at is not None and now >= self._silence.due_at:
-            self._silence.due_at, self._silence.overdue = None, True
-            self._address_silence()
+            if self._responses.playing and self._idle_ms is not None:
+                self._silence.postpone(self._idle_ms, now)
+            else:
+                self._silence.due_at, self._silence.overdue = None, True
+                self._address_silence()
         return self._out.drain()
 
     @property
@@ -196,6 +199,8 @@ class Session:
                 self._end_transcript(signal)
             case signals.Played():
                 self._responses.played(signal)
+                if signal.finished and self._idle_ms is not None:
+                    self._silence.postpone(self._idle_ms, self._out.now)
             case _:
                 self._await_silence(self._responses.progress(signal))
 
@@ -260,8 +265,9 @@ class Session:
             )
 
     def _expire(self) -> None:
-        minutes = self.rules.max_seconds / 60
-        text = f"Your session hit the maximum duration of {minutes:g} minutes."
+        seconds = self.rules.max_seconds
+        lasted = f"{seconds} seconds" if seconds % 60 else f"{seconds // 60} minutes"
+        text = f"Your session hit the maximum duration of {lasted}."
         self._tell_error(Refusal(text, code="session_expired"))
         self._responses.discard()
         self._out.do(effects.HangUp(1001, text))

@@ -1,7 +1,7 @@
 """The clock of silence: when nobody has spoken for too long after a response was heard.
 
-It starts when a response is over and its audio has been played, as far as that can be known where
-the client plays: not before the response's length has passed since its first sound went out.
+It starts when a response is over and its audio has been played. Where the client plays, that is as
+far as can be known: not before the response's length has passed since its first sound went out.
 """
 
 from vivavoce.core.response import Response
@@ -33,6 +33,11 @@ class Silence:
         """The listener has stopped playing that item; it may be the one that was counted on."""
         if self.due_at is not None and item_id == self._heard:
             self.due_at = min(self.due_at, now + timeout_ms / 1000)
+
+    def postpone(self, timeout_ms: int, now: float) -> None:
+        """The listener hears something until now: count from here."""
+        if self.due_at is not None:
+            self.due_at = now + timeout_ms / 1000
 
     def end(self) -> None:
         """Somebody speaks, or is about to."""

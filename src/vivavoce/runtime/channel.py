@@ -45,6 +45,10 @@ class Channel(Protocol):
         """What the client sends, in order, until it leaves; what cannot be read is a Refusal."""
         ...
 
+    async def ready(self) -> None:
+        """Wait until the client can be told anything; for ever, if it never can."""
+        ...
+
     async def send(self, event: ServerEvent) -> None:
         """Hand one event to the client; returns when the connection can take more."""
         ...
@@ -61,8 +65,8 @@ class Channel(Protocol):
         """Throw away what was not played yet of a response, and what more of it may come."""
         ...
 
-    async def room(self) -> None:
-        """Wait until most of what was given to play has been played."""
+    async def room(self, response_id: str) -> None:
+        """Wait until most of what was given of a response has been played."""
         ...
 
     async def close(self, code: int, reason: str) -> None:

@@ -156,7 +156,10 @@ class Responding:
         tasks: TaskGroup,
         tell: Tell,
         room: Callable[[], Awaitable[None]],
+        room_to_play: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """*room* is waited for before anything is told, *room_to_play* before any of a response's
+        audio is made."""
         self._language_model = recipe.language_model
         self._synthesiser = recipe.synthesiser
         self._speech_model = recipe.speech_model
@@ -164,6 +167,7 @@ class Responding:
         self._tasks = tasks
         self._tell = tell
         self._room = room
+        self._room_to_play = room_to_play or _at_once
         self._running: dict[str, Generation] = {}
 
     def generate(
@@ -214,6 +218,8 @@ class Responding:
         await generation.released.wait()
         async for signal in generation.made:
             await self._room()
+            if self._speech_model is not None and isinstance(signal, AudioProduced):
+                await self._room_to_play(generation.response_id)
             await self._tell(signal)
             # Only once the runner has taken it does the outbox know of it.
             await anyio.lowlevel.checkpoint()
@@ -311,7 +317,10 @@ class Responding:
     async def _speak(self, generation: Generation, phrases: Mailbox[str]) -> None:
         assert self._synthesiser is not None, "a recipe without a speech model has one"
         request = generation.request
-        pieces, recited = Pieces(request.rate_hz), PhraseMarks(phrases)
+        # A synthesiser is asked for no phrase that would wait to be played, and once asked for one
+        # it is never held up: others wait for it.
+        recited = PhraseMarks(self._as_they_are_played(generation.response_id, phrases))
+        pieces = Pieces(request.rate_hz)
         async with aclosing(
             self._synthesiser.speak(aiter(recited), self._voice(request))
         ) as speech:
@@ -320,6 +329,13 @@ class Responding:
                 await self._sound(generation, pieces, marked)
         await _ignore(phrases)  # a synthesiser that stops early does not stop the writing
         await self._sound_the_rest(generation, pieces)
+
+    async def _as_they_are_played(
+        self, response_id: str, phrases: AsyncIterator[str]
+    ) -> AsyncIterator[str]:
+        async for phrase in phrases:
+            await self._room_to_play(response_id)
+            yield phrase
 
 
 def _weight(signal: Signal) -> int:
@@ -333,6 +349,10 @@ def _breaths(spoken: Spoken) -> Iterator[Spoken]:
     for start in range(0, max(1, len(spoken.pcm.data)), size):
         part = Pcm(spoken.pcm.data[start : start + size], spoken.pcm.rate_hz)
         yield Spoken(part, () if start else spoken.marks)
+
+
+async def _at_once(response_id: str) -> None:
+    """There is no end of room."""
 
 
 async def _ignore(phrases: AsyncIterator[str]) -> None:

@@ -134,7 +134,7 @@ class Runner:
         self._alarm_at: float | None = None
         self._scale = Scale()
         self._hearing = Hearing(recipe, tasks, self._report)
-        self._responding = Responding(recipe, tasks, self._report, self._room)
+        self._responding = Responding(recipe, tasks, self._report, self._room, self._room_to_play)
 
     # Channels.
 
@@ -184,6 +184,7 @@ class Runner:
     async def _write(self, seat: Seat, scope: anyio.CancelScope) -> None:
         """Hand the events of a seat to its client, one after the other."""
         with seat.sending:
+            await seat.channel.ready()
             async for said in seat.outbox:
                 match said:
                     case Concluded(response_id=response_id):
@@ -206,7 +207,12 @@ class Runner:
         for seat in list(self._seats.values()):
             if seat.view.owns:
                 await _room_in(seat)
-                await seat.channel.room()
+
+    async def _room_to_play(self, response_id: str) -> None:
+        """Wait until the clients have heard most of what there is of a response."""
+        for seat in list(self._seats.values()):
+            if seat.view.plays:
+                await seat.channel.room(response_id)
 
     @property
     def inbox_depth(self) -> int:
@@ -226,11 +232,15 @@ class Runner:
     async def run(self) -> None:
         """Take one input after the other, until the session is over."""
         taken = 0
-        async for origin, said in self._inbox:
-            self._step(origin, said)
-            taken += 1
-            if taken % TURNS_PER_BREATH == 0:
-                await asyncio.sleep(0)
+        try:
+            async for origin, said in self._inbox:
+                self._step(origin, said)
+                taken += 1
+                if taken % TURNS_PER_BREATH == 0:
+                    await asyncio.sleep(0)
+        except Exception:  # a fault of ours, which every client of the session is told
+            self._dismiss(1011, "the server made a mistake")
+            raise
 
     def _step(self, origin: Origin | None, said: Input | Captured | None) -> None:
         now = self._clock.now()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import anyio
 import msgspec
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +13,10 @@ from vivavoce.server.refusals import Denial, too_large
 from vivavoce.server.service import Service
 
 MAX_BODY_BYTES = 256 * 1024
+BODY_SECONDS = 20.0
+LATE = Denial(
+    408, f"The body did not come within {BODY_SECONDS:g} seconds.", code="request_timeout"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +44,13 @@ def turned_down(service: Service, request: Request, denial: Denial) -> Response:
 
 async def body_of(request: Request, most: int = MAX_BODY_BYTES) -> bytes | Denial:
     """What a request brings along, if that is no more than so many bytes."""
-    body = b""
+    body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                return too_large(most)
+        with anyio.move_on_after(BODY_SECONDS) as patience:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    return too_large(most)
     except ClientDisconnect:
-        return too_large(most)  # nobody will read it
-    return body
+        return LATE  # nobody will read it
+    return LATE if patience.cancelled_caught else bytes(body)

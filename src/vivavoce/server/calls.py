@@ -7,8 +7,6 @@ imported at the first call, in a thread.
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -30,7 +28,15 @@ from vivavoce.server.admission import Seat
 from vivavoce.server.answers import body_of, turned_down
 from vivavoce.server.auth import needs_key
 from vivavoce.server.call_request import CallRequest, read_call
-from vivavoce.server.entry import Entry, admit, backend_of, codec_of, judge, refusal_of
+from vivavoce.server.entry import (
+    TRANSCRIPTION,
+    Entry,
+    admit,
+    backend_of,
+    codec_of,
+    judge,
+    refusal_of,
+)
 from vivavoce.server.handshake import of_scope
 from vivavoce.server.openings import opening_for
 from vivavoce.server.refusals import (
@@ -42,7 +48,7 @@ from vivavoce.server.refusals import (
     unknown_call,
 )
 from vivavoce.server.service import Service
-from vivavoce.server.session import NORMAL, serve_session, view_of
+from vivavoce.server.session import NORMAL, Booking, serve_session, view_of
 from vivavoce.transports.network_plan import NetworkPlan
 
 if TYPE_CHECKING:
@@ -50,7 +56,7 @@ if TYPE_CHECKING:
     from vivavoce.transports.webrtc.network import Network
     from vivavoce.transports.webrtc.offer import Offer
 
-MEDIA = "vivavoce.transports.webrtc.channel"
+LARGE = 8 * 1024  # bytes: a longer body takes more than a millisecond to read
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +68,7 @@ class Calls:
         self._service = service
         self._plan = plan
         self._network: Network | None = None
+        self._imported: anyio.Event | None = None
 
     async def close(self) -> None:
         """Nothing more comes or goes."""
@@ -85,126 +92,140 @@ class Calls:
         body = await body_of(request)
         if isinstance(body, Denial):
             return body
-        asked = read_call(body, handshake.headers.get("content-type", ""))
+        asked = await self._read(body, handshake.headers.get("content-type", ""))
         if isinstance(asked, Denial):
             return asked
-        entry = judge(handshake, service, identity, dialect, asked.model)
+        call, offer = asked
+        entry = judge(handshake, service, identity, dialect, call.model)
         if isinstance(entry, Denial):
             return entry
         backend = backend_of(service, entry.deployment)
         if isinstance(backend, Denial):
             return backend
-        if MEDIA not in sys.modules:
-            await to_thread.run_sync(import_module, MEDIA)
-        from vivavoce.transports.webrtc.offer import BadOffer, read_offer
-
+        filtered = handshake.query.get("webrtcfilter", "").lower() in ("on", "true", "1")
+        view = view_of(entry, plays=offer.codec is not None, filtered=filtered)
         try:
-            offer = read_offer(asked.sdp)
             if (refusal := refusal_of(service, entry.dialect, entry.intent)) is not None:
                 raise refusal
-            filtered = handshake.query.get("webrtcfilter", "").lower() in ("on", "true", "1")
-            view = view_of(entry, plays=offer.codec is not None, filtered=filtered)
-            opening = self._opening(entry, backend, asked, view)
-        except BadOffer as bad:
-            return invalid_offer(str(bad))
+            opening = self._opening(entry, backend, call, view)
         except Refusal as refused:
             return bad_request(refused)
-        return await self._begin(entry, backend, opening, offer, view)
+        return await self._begin(Booking(entry, backend, opening, view), offer)
 
-    def _opening(self, entry: Entry, backend: Backend, asked: CallRequest, view: View) -> Opening:
+    async def _read(self, body: bytes, content_type: str) -> tuple[CallRequest, Offer] | Denial:
+        """What was posted, and the offer in it."""
+        await self._media()
+        if len(body) > LARGE:
+            return await to_thread.run_sync(_read, body, content_type)
+        return _read(body, content_type)
+
+    async def _media(self) -> None:
+        """Have what carries media imported, which takes half a second, by the first who asks."""
+        if self._imported is not None:
+            await self._imported.wait()
+            return
+        self._imported = anyio.Event()
+        try:
+            await to_thread.run_sync(import_module, "vivavoce.transports.webrtc.channel")
+        finally:
+            self._imported.set()
+
+    def _opening(self, entry: Entry, backend: Backend, call: CallRequest, view: View) -> Opening:
         """The session as it was asked for, which a client secret may not let it be."""
-        opening = opening_for(self._service, entry, backend, plays=view.plays)
-        if asked.session is None:
-            return opening
-        where = places(asked.session, entry.dialect)
+        service = self._service
+        if call.session is None:
+            return opening_for(service, entry, backend, plays=view.plays)
+        where = places(call.session, entry.dialect)
         try:
             update = read_session(
-                asked.session,
+                call.session,
                 entry.dialect,
-                strict=self._service.config.strict,
+                strict=service.config.strict,
                 on_ignored=lambda path: log.info("a key was ignored", key=path),
             )
             forbidden = Sight(view).allowed(UpdateSession(update=update))
             if forbidden is not None:
                 raise forbidden
+            transcription = update.type == TRANSCRIPTION
+            opening = opening_for(
+                service, entry, backend, transcription=transcription, plays=view.plays
+            )
             settings = backend.settle(opening, update)
         except Refusal as refusal:
             raise respelt(refusal, where) from None
         return msgspec.structs.replace(opening, settings=settings)
 
-    async def _begin(
-        self, entry: Entry, backend: Backend, opening: Opening, offer: Offer, view: View
-    ) -> Response | Denial:
-        from vivavoce.transports.webrtc.channel import WebRtcChannel
-        from vivavoce.transports.webrtc.network import Network, NetworkFault
-
-        service = self._service
+    async def _begin(self, booking: Booking, offer: Offer) -> Response | Denial:
+        """Take a seat and a secret, and give both back where there will be no call."""
+        service, secret = self._service, booking.entry.secret
         seat = service.admission.enter()
         if isinstance(seat, Denial):
             return seat
-        denial = service.spent.spend(entry.secret) if entry.secret is not None else None
+        denial = service.spent.spend(secret) if secret is not None else None
         if denial is not None:
             service.admission.leave(seat)
             return denial
-        if self._network is None:
-            self._network = Network(self._plan)
-        codec = codec_of(service, entry.dialect, azure=entry.azure)
-        channel = WebRtcChannel(offer, self._network, codec, service.clock)
         try:
-            sdp = await channel.answer()
-        except BaseException as failed:
+            channel = await self._answered(booking, offer)
+        except BaseException:
             service.admission.leave(seat)
-            with anyio.CancelScope(shield=True):
-                await channel.close(NORMAL, "")
-            if isinstance(failed, NetworkFault):
-                log.error("no call can be answered", reason=str(failed))  # noqa: TRY400
-                return unavailable(str(failed), 30)
+            if secret is not None:
+                service.spent.restore(secret)
             raise
+        if isinstance(channel, Denial):
+            service.admission.leave(seat)
+            if secret is not None:
+                service.spent.restore(secret)
+            return channel
         call_id = service.mint.mint_session(service.worker, prefix="rtc_")
+        booking = msgspec.structs.replace(booking, call_id=call_id)
         begun = anyio.Event()
-        service.tasks.start_soon(
-            partial(self._carry, entry, backend, opening, seat, channel, view, call_id, begun)
-        )
+        service.tasks.start_soon(self._carry, booking, seat, channel, begun)
         await begun.wait()
         return Response(
-            sdp,
+            channel.sdp,
             201,
             headers={"Location": f"/v1/realtime/calls/{call_id}"},
             media_type="application/sdp",
         )
 
+    async def _answered(self, booking: Booking, offer: Offer) -> WebRtcChannel | Denial:
+        """A channel that has its answer, or why there is none."""
+        from vivavoce.transports.webrtc.channel import WebRtcChannel
+        from vivavoce.transports.webrtc.network import Network, NetworkFault
+        from vivavoce.transports.webrtc.opus import OpusMissing
+
+        service, entry = self._service, booking.entry
+        if self._network is None:
+            self._network = Network(self._plan)
+        codec = codec_of(service, entry.dialect, azure=entry.azure)
+        try:
+            channel = WebRtcChannel(offer, self._network, codec, service.clock)
+            try:
+                await channel.answer()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await channel.close(NORMAL, "")
+                raise
+        except (NetworkFault, OpusMissing) as lacking:
+            log.error("no call can be taken", reason=str(lacking))  # noqa: TRY400 - no fault of ours
+            return unavailable("This server cannot take calls now; its log says why.", 30)
+        return channel
+
     async def _carry(
-        self,
-        entry: Entry,
-        backend: Backend,
-        opening: Opening,
-        seat: Seat,
-        channel: WebRtcChannel,
-        view: View,
-        call_id: str,
-        begun: anyio.Event,
+        self, booking: Booking, seat: Seat, channel: WebRtcChannel, begun: anyio.Event
     ) -> None:
         """The call itself, until one side hangs up."""
         service = self._service
         seat.hang_up = channel.close
         try:
-            with seat, bound_contextvars(call=call_id):
+            with seat, bound_contextvars(call=booking.call_id):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(channel.run)
-                    await serve_session(
-                        service,
-                        entry,
-                        backend,
-                        opening,
-                        seat,
-                        channel,
-                        view,
-                        call_id=call_id,
-                        begun=begun,
-                    )
+                    await serve_session(service, booking, seat, channel, begun)
                     tasks.cancel_scope.cancel()
         except Exception:  # the edge of a call: no other may notice
-            log.exception("call failed", call=call_id)
+            log.exception("call failed", call=booking.call_id)
         finally:
             begun.set()
             with anyio.CancelScope(shield=True):
@@ -226,6 +247,18 @@ class Calls:
             return turned_down(service, request, denial or unknown_call())
         await session.seat.end(NORMAL, "")
         return Response(b"", 200)
+
+
+def _read(body: bytes, content_type: str) -> tuple[CallRequest, Offer] | Denial:
+    from vivavoce.transports.webrtc.offer import BadOffer, read_offer
+
+    call = read_call(body, content_type)
+    if isinstance(call, Denial):
+        return call
+    try:
+        return call, read_offer(call.sdp)
+    except BadOffer as bad:
+        return invalid_offer(str(bad))
 
 
 async def no_telephone(service: Service, request: Request) -> Response:

@@ -28,9 +28,6 @@ class LiveSessions:
         self._by_id: dict[str, LiveSession] = {}
         self._claimed: set[str] = set()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._by_id
-
     def __iter__(self) -> Iterator[LiveSession]:
         return iter({each.session_id: each for each in self._by_id.values()}.values())
 

@@ -1,7 +1,9 @@
 """What a session begins with: the deployment's defaults, and what a client secret brings along."""
 
 import msgspec
+import structlog
 
+from vivavoce.core.errors import Refusal
 from vivavoce.core.settings import (
     AudioInputUpdate,
     SessionSettings,
@@ -17,6 +19,8 @@ from vivavoce.server.entry import TRANSCRIPTION, Entry
 from vivavoce.server.service import Service
 
 PREVIEW_SECONDS, GA_SECONDS = 1800, 3600
+log = structlog.get_logger(__name__)
+
 TRANSCRIPTION_MODEL = "gpt-4o-transcribe"  # what the hosted service's transcription sessions name
 
 
@@ -46,7 +50,12 @@ def opening_of(
 
 
 def opening_for(
-    service: Service, entry: Entry, backend: Backend, *, plays: bool = False
+    service: Service,
+    entry: Entry,
+    backend: Backend,
+    *,
+    transcription: bool = False,
+    plays: bool = False,
 ) -> Opening:
     """What the session of an entry begins with, the settings of its client secret among it.
 
@@ -57,22 +66,33 @@ def opening_for(
         entry.deployment,
         entry.model,
         entry.dialect,
-        transcription=entry.intent == TRANSCRIPTION,
+        transcription=transcription or entry.intent == TRANSCRIPTION,
         plays=plays,
     )
     secret = entry.secret
     if secret is None:
         return opening
-    update = read_session(
-        msgspec.json.decode(secret.session),
-        secret.dialect,
-        strict=service.config.strict,
-        on_ignored=lambda path: None,  # it was told as the secret was made
-        transcription=secret.transcription,
-    )
+    try:
+        update = read_session(
+            msgspec.json.decode(secret.session),
+            secret.dialect,
+            strict=service.config.strict,
+            on_ignored=lambda path: None,  # it was told as the secret was made
+            transcription=secret.transcription,
+        )
+        settings = backend.settle(opening, update)
+    except Refusal as refusal:
+        if not secret.locked:
+            raise
+        # What is wrong may be what its holder is not to know.
+        log.warning("the settings of a client secret do not fit any more", param=refusal.param)
+        raise Refusal(
+            "The settings in this client secret do not fit this server any more. Ask for a new one.",
+            code="client_secret_outdated",
+        ) from None
     return msgspec.structs.replace(
         opening,
-        settings=backend.settle(opening, update),
+        settings=settings,
         session_id=secret.session_id,
         max_seconds=min(opening.max_seconds, secret.session_seconds or opening.max_seconds),
     )

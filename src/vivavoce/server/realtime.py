@@ -11,8 +11,7 @@ from structlog.contextvars import bound_contextvars
 from vivavoce.core import events
 from vivavoce.core.errors import Refusal
 from vivavoce.dialects.api import dialect_of
-from vivavoce.runtime.channel import Backend, Opening, View
-from vivavoce.server.admission import Seat
+from vivavoce.runtime.channel import View
 from vivavoce.server.auth import needs_key
 from vivavoce.server.entry import (
     PREVIEW_VERSIONS,
@@ -28,7 +27,7 @@ from vivavoce.server.live import MAX_OBSERVERS, LiveSession
 from vivavoce.server.openings import opening_for
 from vivavoce.server.refusals import NOT_FOUND, Denial, bad_request, busy, unknown_call
 from vivavoce.server.service import Service
-from vivavoce.server.session import FAULT, NORMAL, serve_session, view_of
+from vivavoce.server.session import FAULT, NORMAL, Booking, serve_session, view_of
 from vivavoce.transports.websocket import WebSocketChannel
 
 SUBPROTOCOL = "realtime"
@@ -80,40 +79,33 @@ async def _begin(service: Service, websocket: WebSocket, entry: Entry) -> Denial
         return backend
     try:
         opening = opening_for(service, entry, backend)
-    except Refusal as refusal:
-        return bad_request(refusal)
+    except Refusal as unfit:
+        return bad_request(unfit)
     seat = service.admission.enter()
     if isinstance(seat, Denial):
         return seat
-    denial = service.spent.spend(entry.secret) if entry.secret is not None else None
-    if denial is not None:
-        service.admission.leave(seat)
-        return denial
+    refusal = refusal_of(service, entry.dialect, entry.intent)
+    if refusal is None and entry.secret is not None:
+        denial = service.spent.spend(entry.secret)
+        if denial is not None:
+            service.admission.leave(seat)
+            return denial
     with seat:
         await _accept(websocket)
-        await _serve(service, websocket, entry, backend, opening, seat)
+        codec = codec_of(service, entry.dialect, azure=entry.azure)
+        channel = WebSocketChannel(websocket, codec)
+        seat.hang_up = channel.close
+        if refusal is not None:
+            await _refuse(service, channel, refusal)
+        else:
+            booking = Booking(entry, backend, opening, view_of(entry))
+            await serve_session(service, booking, seat, channel)
     return None
 
 
 async def _accept(websocket: WebSocket) -> None:
     offered = SUBPROTOCOL in websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=SUBPROTOCOL if offered else None)
-
-
-async def _serve(
-    service: Service,
-    websocket: WebSocket,
-    entry: Entry,
-    backend: Backend,
-    opening: Opening,
-    seat: Seat,
-) -> None:
-    channel = WebSocketChannel(websocket, codec_of(service, entry.dialect, azure=entry.azure))
-    seat.hang_up = channel.close
-    if (refusal := refusal_of(service, entry.dialect, entry.intent)) is not None:
-        await _refuse(service, channel, refusal)
-        return
-    await serve_session(service, entry, backend, opening, seat, channel, view_of(entry))
 
 
 async def _refuse(service: Service, channel: WebSocketChannel, refusal: Refusal) -> None:

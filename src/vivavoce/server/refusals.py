@@ -231,7 +231,7 @@ def busy(message: str, retry_after_s: float = 5) -> Denial:
 
 
 def unavailable(message: str, retry_after_s: float = 2) -> Denial:
-    """Not now: the server starts or ends."""
+    """Not now: the server starts or ends, or lacks what it takes."""
     return Denial(
         503,
         message,

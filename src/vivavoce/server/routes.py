@@ -50,7 +50,6 @@ def routes(service: Service, calls: Calls) -> list[BaseRoute]:
     posted: dict[str, Endpoint] = {
         "/v1/realtime": partial(calls.create, "preview"),
         "/v1/realtimertc": partial(calls.create, "preview"),
-        "/openai/v1/realtime": partial(calls.create, "ga"),
         "/v1/realtime/sessions": client_secrets.create("sessions"),
         "/v1/realtime/transcription_sessions": client_secrets.create("transcription_sessions"),
         "/openai/realtimeapi/sessions": client_secrets.create("azure_sessions"),

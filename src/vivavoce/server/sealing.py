@@ -178,6 +178,10 @@ class Spent:
         heapq.heappush(self._expiries, (secret.expires_at, secret.token_id))
         return None
 
+    def restore(self, secret: ClientSecret) -> None:
+        """It was used in vain, by no fault of its holder, and may be used again."""
+        self._used.discard(secret.token_id)
+
     def _forget(self, now: float) -> None:
         while self._expiries and self._expiries[0][0] <= now:
             self._forgotten_until, token_id = heapq.heappop(self._expiries)

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 import anyio
 import msgspec
 import structlog
+from msgspec import Struct
 from structlog.contextvars import bound_contextvars
 
 from vivavoce.runtime.channel import Backend, Channel, Opening, View
@@ -25,22 +26,31 @@ class Connection(Channel, Protocol):
     closed_with: tuple[int, str] | None
 
 
+class Booking(Struct, frozen=True):
+    """A session that is to begin: who comes, who answers, with what, and what they will see of it.
+
+    *call_id* is that of the call it is brought by, if it is by one.
+    """
+
+    entry: Entry
+    backend: Backend
+    opening: Opening
+    view: View
+    call_id: str | None = None
+
+
 async def serve_session(
     service: Service,
-    entry: Entry,
-    backend: Backend,
-    opening: Opening,
+    booking: Booking,
     seat: Seat,
     channel: Connection,
-    view: View,
-    *,
-    call_id: str | None = None,
     begun: anyio.Event | None = None,
 ) -> None:
     """Run a session until it is over; *begun* is set once it can be joined.
 
     The id that a client secret brings along goes to the first that comes; the next has another.
     """
+    entry, opening, call_id = booking.entry, booking.opening, booking.call_id
     while not service.live.claim(opening.session_id):
         fresh = service.mint.mint_session(service.worker)
         opening = msgspec.structs.replace(opening, session_id=fresh)
@@ -58,7 +68,7 @@ async def serve_session(
         service.metrics.session_begun(entry.deployment.name, entry.dialect, transport)
         began = service.clock.now()
         try:
-            async with backend.open(opening) as live:
+            async with booking.backend.open(opening) as live:
                 session = LiveSession(
                     opening.session_id, entry.deployment.name, live, seat, call_id
                 )
@@ -66,7 +76,7 @@ async def serve_session(
                 try:
                     if begun is not None:
                         begun.set()
-                    await live.attach(channel, view)
+                    await live.attach(channel, booking.view)
                 finally:
                     service.live.remove(session)
         except Exception:  # the edge of a session: no other may notice

@@ -68,6 +68,9 @@ class Line:
         async for said in self._said:
             yield said
 
+    async def ready(self) -> None:
+        """At once."""
+
     async def send(self, event: ServerEvent) -> None:
         """Read an event."""
         if self._reading_s:
@@ -87,7 +90,7 @@ class Line:
         """Note that nothing more of it is to be heard."""
         self.flushed.append(response_id)
 
-    async def room(self) -> None:
+    async def room(self, response_id: str) -> None:
         """There always is."""
 
     async def close(self, code: int, reason: str) -> None:

@@ -53,6 +53,9 @@ class WebSocketChannel:
         except Refusal as refusal:
             return refusal
 
+    async def ready(self) -> None:
+        """At once."""
+
     async def send(self, event: ServerEvent) -> None:
         """Hand one event to the client; returns when the connection can take more."""
         for frame in self._codec.encode(event):
@@ -78,7 +81,7 @@ class WebSocketChannel:
     def flush(self, response_id: str) -> None:
         """Nothing is kept here that could be thrown away."""
 
-    async def room(self) -> None:
+    async def room(self, response_id: str) -> None:
         """There always is: nothing is played here."""
 
     async def close(self, code: int, reason: str) -> None:

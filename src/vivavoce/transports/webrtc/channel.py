@@ -8,6 +8,7 @@ how much of an answer has left for its listener.
 from collections.abc import AsyncIterator
 
 import anyio
+import msgspec
 import structlog
 from anyio import to_thread
 from msgspec import Struct
@@ -33,7 +34,6 @@ from vivavoce.transports.webrtc.voice import decoder_of, encoder_of
 RATE_HZ = 24000  # of the audio of calls, inside
 LARGE = 256 * 1024  # a longer message takes more than a millisecond to decode
 MOST_INPUTS, MOST_INPUT_BYTES = 2048, 32 * 1024 * 1024
-PLENTY_MS = 20_000  # of audio that waits to be played: enough to make no more for now
 SMALL = 64  # bytes: about what an input without audio or text weighs
 
 log = structlog.get_logger(__name__)
@@ -72,13 +72,14 @@ class WebRtcChannel:
         self._media = None if offer.codec is None else Media(offer.codec)
         self._peer = Peer(offer, network.gatherer(), self)
         self._connected = False
+        self.sdp = ""
         self.closed_with: tuple[int, str] | None = None
 
     # The call.
 
-    async def answer(self) -> str:
-        """The SDP that answers the offer, with every candidate in it."""
-        return await self._peer.answer()
+    async def answer(self) -> None:
+        """Gather candidates; then *sdp* answers the offer, with all of them in it."""
+        self.sdp = await self._peer.answer()
 
     async def run(self) -> None:
         """Carry the call until either side has gone."""
@@ -139,7 +140,7 @@ class WebRtcChannel:
         await self._peer.send_audio(media.encoder.encode(pcm), media.encoder.ticks)
         for each in played:
             self._put(each, SMALL)
-        if played and self._playout.queued_ms < PLENTY_MS:
+        if played:
             self._played.set()
 
     # What the peer says.
@@ -160,7 +161,7 @@ class WebRtcChannel:
                 return
         except Closed:
             return
-        log.warning("the call sends more than is taken")
+        self.closed_with = self.closed_with or (1008, "the caller sends more than is taken")
         self._inputs.close()
 
     async def inputs(self) -> AsyncIterator[AnyCommand | Refusal | Played | Captured]:
@@ -178,8 +179,12 @@ class WebRtcChannel:
 
     # What the session says.
 
+    async def ready(self) -> None:
+        """Wait until the caller has come."""
+        await self._peer.wait_open()
+
     async def send(self, event: ServerEvent) -> None:
-        """Say an event; the first one waits for the data channel to open."""
+        """Say an event."""
         for frame in self._codec.encode(event):
             try:
                 await self._peer.send_text(frame)
@@ -187,12 +192,17 @@ class WebRtcChannel:
                 await self._send_smaller(event)
 
     async def _send_smaller(self, event: ServerEvent) -> None:
-        """Leave the audio away that the item has; nothing else is as large."""
+        """Leave the audio away that an item has; tell of what cannot be told."""
         if isinstance(event, events.ItemRetrieved) and event.audio:
-            smaller = events.ItemRetrieved(event_id=event.event_id, item=event.item)
-            await self.send(smaller)
-            return
-        log.warning("an event is too large for the data channel", kind=type(event).__name__)
+            await self.send(msgspec.structs.replace(event, audio=()))
+        elif not isinstance(event, events.ErrorRaised):
+            refusal = Refusal(
+                "An event is larger than this data channel takes, and was left out. Join the session "
+                "by a WebSocket with its call_id to read such events.",
+                kind="server_error",
+                code="event_too_large",
+            )
+            await self.send(events.ErrorRaised(event_id=event.event_id, refusal=refusal))
 
     def play(self, response_id: str, audio: Pcm) -> None:
         """Play audio behind what plays already."""
@@ -207,9 +217,9 @@ class WebRtcChannel:
         self._playout.flush(response_id)
         self._played.set()
 
-    async def room(self) -> None:
-        """Wait until no more than 20 seconds wait to be played."""
-        while self._playout.queued_ms >= PLENTY_MS and not self._inputs.closed:
+    async def room(self, response_id: str) -> None:
+        """Wait until no more than 20 seconds of a response wait to be played."""
+        while self._playout.is_full(response_id) and not self._inputs.closed:
             if self._played.is_set():
                 self._played = anyio.Event()
             await self._played.wait()

@@ -126,6 +126,13 @@ class Peer:
         """Until audio can flow: for ever, if it never can."""
         await self._connected.wait()
 
+    async def wait_open(self) -> None:
+        """Until messages can be sent, or audio alone where there is no channel: or never."""
+        if self._offer.has_data:
+            await self._open.wait()
+        else:
+            await self._connected.wait()
+
     # Audio
 
     async def send_audio(self, payload: bytes, ticks: int) -> None:

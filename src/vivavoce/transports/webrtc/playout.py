@@ -7,6 +7,9 @@ from vivavoce.core.signals import Played
 FRAME_BYTES = 960  # 20 ms of PCM16 at 24 kHz
 BYTES_PER_MS = 48
 BYTES_PER_SAMPLE = 2
+PLENTY_MS = 20_000  # of one response
+PLENTY_OF_ALL_MS = 60_000
+MOST_FLUSHED = 256  # responses whose audio may still come; no more run at once
 
 
 class Strand(Struct):
@@ -42,12 +45,24 @@ class Playout:
 
     def __init__(self) -> None:
         self._row: dict[str, Strand] = {}
-        self._over: set[str] = set()  # of these, no audio is taken any more
+        self._over: dict[str, None] = {}  # of these, no audio is taken any more; the oldest first
 
     @property
     def queued_ms(self) -> float:
         """How much waits, in milliseconds."""
         return sum(len(strand.waiting) for strand in self._row.values()) / BYTES_PER_MS
+
+    def is_full(self, response_id: str) -> bool:
+        """Whether enough of that response waits, so that no more need be made for now.
+
+        What waits of others counts as well, but never for the one that is heard: it would wait for
+        those that wait for it.
+        """
+        strand = self._row.get(response_id)
+        if strand is not None and len(strand.waiting) >= PLENTY_MS * BYTES_PER_MS:
+            return True
+        heard = next(iter(self._row), response_id)
+        return heard != response_id and self.queued_ms >= PLENTY_OF_ALL_MS
 
     def add(self, response_id: str, pcm: bytes) -> None:
         """Put audio behind what waits; ignored once the response was concluded or flushed."""
@@ -64,17 +79,17 @@ class Playout:
         if (strand := self._row.get(response_id)) is not None:
             strand.concluded = True
         else:
-            self._over.add(response_id)
+            self._refuse(response_id)
 
     def flush(self, response_id: str) -> None:
         """Throw away what has not left; nothing of it is taken or told any more."""
         strand = self._row.pop(response_id, None)
         if strand is None or not strand.forgotten:
-            self._over.add(response_id)
+            self._refuse(response_id)
 
     def forget(self, response_id: str) -> None:
         """Nobody will add to it again, so its name need not be kept. What waits is still played."""
-        self._over.discard(response_id)
+        self._over.pop(response_id, None)
         if (strand := self._row.get(response_id)) is not None:
             strand.concluded = strand.forgotten = True
 
@@ -106,7 +121,12 @@ class Playout:
         strand.delayed = bool(strand.waiting)
         return b""
 
+    def _refuse(self, response_id: str) -> None:
+        self._over[response_id] = None
+        if len(self._over) > MOST_FLUSHED:
+            del self._over[next(iter(self._over))]
+
     def _leave(self, strand: Strand) -> None:
         del self._row[strand.response_id]
         if not strand.forgotten:
-            self._over.add(strand.response_id)
+            self._refuse(strand.response_id)
