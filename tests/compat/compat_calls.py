@@ -217,6 +217,7 @@ async def calling(
 async def idle_offer() -> str:
     """An offer that can be answered, by nobody who would connect."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("audio")
     peer.createDataChannel("oai-events")
     await peer.setLocalDescription(await peer.createOffer())
     sdp: str = peer.localDescription.sdp

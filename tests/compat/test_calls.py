@@ -6,10 +6,13 @@ import anyio
 import httpx
 import msgspec
 import pytest
-from compat_calls import CALLS, Codec, calling, post_offer, secret
-from compat_servers import KEY, PATIENCE_S, Site, until
+from compat_calls import CALLS, Codec, calling, idle_offer, post_offer, secret
+from compat_servers import KEY, PATIENCE_S, Site, served, until
 from compat_speech import SECOND, person
 from compat_wire import Frame, of_kind, words_of
+
+from vivavoce.config import Config
+from vivavoce.transports.webrtc.opus import OpusMissing
 
 pytest_plugins = ["compat_fixtures"]
 pytestmark = pytest.mark.anyio
@@ -257,6 +260,46 @@ async def test_a_form_without_its_boundary_is_read_all_the_same(scripted: Site) 
         scripted, CALLS, form, headers={"Content-Type": "multipart/form-data"}
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_offer")
+
+
+async def test_a_call_that_transcribes_has_what_transcribes(scripted: Site) -> None:
+    async with calling(scripted, session=b'{"type":"transcription"}') as caller:
+        created = caller.witness.frames[0]["session"]
+    assert created["type"] == "transcription"
+    assert created["audio"]["input"]["transcription"]["model"]
+
+
+async def test_a_call_that_cannot_be_built_leaves_its_seat_and_its_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise OpusMissing("no libopus")
+
+    file = tmp_path / "scenario.toml"
+    file.write_text('[[turn]]\nsay = "Good day."\n')
+    with served(Config(api_keys=(KEY,), data_dir=tmp_path, scenario=file)) as site:
+        made = await secret(site, session={"type": "realtime"}, limits={"single_use": True})
+        with monkeypatch.context() as broken:
+            broken.setattr("vivavoce.transports.webrtc.channel.encoder_of", missing)
+            answer = await post_offer(site, CALLS, await idle_offer(), key=made["value"])
+        assert answer.status_code == 503
+        assert site.sessions == 0
+        async with calling(site, key=made["value"]):
+            pass
+
+
+async def test_calls_that_never_connect_lock_nobody_out(tmp_path: Path) -> None:
+    file = tmp_path / "scenario.toml"
+    file.write_text('[[turn]]\nsay = "Good day."\n')
+    with served(Config(api_keys=(KEY,), data_dir=tmp_path, scenario=file, drain_s=0)) as site:
+        greedy = (await secret(site, session={"type": "realtime"}))["value"]
+        offer = await idle_offer()
+        answers = [
+            (await post_offer(site, CALLS, offer, key=greedy)).status_code for _ in range(12)
+        ]
+        async with calling(site):
+            pass
+    assert answers == [201] * 8 + [429] * 4
 
 
 async def test_a_microphone_that_stops_ends_the_turn(scripted: Site, speech: bytes) -> None:

@@ -822,6 +822,22 @@ def test_audio_that_was_played_already_delays_nothing() -> None:
     assert talk.session.deadline == 4 + 6
 
 
+def test_where_the_server_plays_silence_is_counted_from_the_last_that_was_heard() -> None:
+    talk = Talk(PATIENT, plays=True)
+    talk.say(
+        commands.CreateResponse(),
+        signals.AudioProduced("resp_1", bytes(48000)),
+        signals.GenerationFinished("resp_1"),
+        signals.Played("resp_1", 480),
+    )
+    assert events_in(talk.wait(30)) == []  # something else is played before the rest of it
+
+    made = talk.say(signals.Played("resp_1", 24000, finished=True))
+
+    assert names(made) == ["OutputStopped"]
+    assert talk.session.deadline == talk.now + 6
+
+
 def test_a_listener_who_stopped_playing_is_waited_for_from_then_on() -> None:
     talk = Talk(PATIENT)
     talk.say(commands.CreateResponse(), signals.AudioProduced("resp_1", bytes(10 * 48000)))

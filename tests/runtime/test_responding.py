@@ -231,6 +231,40 @@ def test_an_engine_that_fails_while_the_session_ends_leaves_no_trace() -> None:
     assert kinds(client.told) == ["TextProduced"]
 
 
+def test_no_phrase_is_spoken_while_there_is_no_room_to_play_it() -> None:
+    """And none that was begun is held up: others wait for the synthesiser."""
+    client, synthesiser = Client(), Synthesiser()
+    rooms: list[anyio.Event] = []
+
+    async def room_to_play(response_id: str) -> None:
+        assert response_id == "resp_1"
+        rooms.append(anyio.Event())
+        await rooms[-1].wait()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            responding = Responding(
+                _recipe(LanguageModel(SENTENCE, SENTENCE), synthesiser),
+                tasks,
+                client.tell,
+                client.room,
+                room_to_play,
+            )
+            responding.generate("resp_1", SPOKEN)
+            await anyio.sleep(10)
+            assert (len(rooms), synthesiser.spoken) == (1, [])
+            assert kinds(client.told) == ["TextProduced"] * 2  # words need no room
+            rooms[0].set()
+            await anyio.sleep(10)
+            assert (len(rooms), len(synthesiser.spoken)) == (2, 1)
+            rooms[1].set()
+            await anyio.sleep(10)
+
+    virtual_time.run(main)
+
+    assert client.told[-1] == GenerationFinished("resp_1")
+
+
 def test_what_is_prepared_is_told_when_it_is_released() -> None:
     async def main(responding: Responding) -> None:
         responding.prepare("resp_1", WRITTEN)

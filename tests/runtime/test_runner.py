@@ -275,6 +275,62 @@ def test_a_client_that_never_reads_is_hung_up_on() -> None:
     talk(main)
 
 
+def test_a_client_that_takes_its_time_to_come_is_waited_for() -> None:
+    """As a caller does, until media gets through: whether it ever does is for its transport to say."""
+
+    async def main() -> None:
+        line = Line(coming_s=60)
+        async with session(line, limits=Limits(grace_seconds=20)):
+            assert line.heard[0][0] == 60
+            assert line.closed is None
+
+    talk(main)
+
+
+def test_a_fault_of_ours_is_told_to_everybody_in_the_session() -> None:
+    class Broken:
+        def __call__(self, step: Step) -> None:
+            if isinstance(step.said, commands.ClearAudio):
+                raise ZeroDivisionError
+
+    async def main() -> None:
+        line, observer = Line(), Line()
+        with pytest.RaisesGroup(pytest.RaisesExc(ZeroDivisionError), flatten_subgroups=True):
+            async with (
+                session(line, observers=(Broken(),)) as live,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(live.attach, observer, View(owns=False, hears_audio=False))
+                await anyio.sleep(1)
+                line.say(commands.ClearAudio())
+                await anyio.sleep(1)
+        assert line.closed == observer.closed == (1011, "the server made a mistake")
+
+    talk(main)
+
+
+def test_audio_of_a_client_with_a_track_is_played_and_concluded_in_order() -> None:
+    async def main() -> None:
+        line = Line()
+        backend = Runners(scripted(SCRIPT), Clock(), CountingIds())
+        async with (
+            backend.open(Opening("sess_1", LISTENING, plays=True)) as live,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(live.attach, line, View(hears_audio=False, plays=True))
+            await line.wait_for(events.SessionCreated)
+            line.say(commands.CreateResponse())
+            done = await line.wait_for(events.ResponseDone)
+            await anyio.sleep(1)
+            line.leave()
+        assert line.events(events.AudioDelta) == []
+        assert {response_id for response_id, _ in line.played} == {done.response.id}
+        assert {audio.rate_hz for _, audio in line.played} == {24000}
+        assert line.concluded == [done.response.id]
+
+    talk(main)
+
+
 def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_at_the_cap() -> None:
     async def main() -> None:
         line = Line()

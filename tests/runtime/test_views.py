@@ -574,7 +574,7 @@ TRESPASSES: tuple[tuple[str, AnyCommand], ...] = (
 HARMLESS: tuple[AnyCommand, ...] = (
     commands.UpdateSession(
         update=SessionUpdate(
-            type="transcription",
+            type="realtime",
             input=AudioInputUpdate(format=AudioFormat("audio/pcmu")),
             output=AudioOutputUpdate(format=AudioFormat("audio/pcmu")),
         )
@@ -835,3 +835,20 @@ def test_what_the_model_wrote_is_shown_to_a_locked_client() -> None:
     done = events.ItemDone(**PLACED, item=Message("m", "assistant", (OutputText("Hello."),)))
 
     assert shown(Sight(View(locked=EVERYTHING)), [text, done]) == [text, done]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.UpdateSession(update=SessionUpdate(type="transcription")),
+        commands.UpdateSession(update=SessionUpdate(), as_transcription=True),
+    ],
+)
+def test_a_conversation_with_anything_locked_stays_one(command: commands.UpdateSession) -> None:
+    locked = View(locked=frozenset({"voice"}))
+    refusal = Sight(locked).allowed(command)
+
+    assert refusal is not None
+    assert (refusal.code, refusal.param) == ("forbidden_field", "session.type")
+    assert Sight(locked, "transcription").allowed(command) is None
+    assert Sight(View()).allowed(command) is None

@@ -452,6 +452,32 @@ def test_an_offer_cannot_aim_more_than_a_few_checks() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "ff02::1",
+        "fe80::1%eth0",
+        "fe80::1",
+    ],
+)
+def test_no_checks_are_aimed_where_no_caller_is(address: str) -> None:
+    line = f"a=candidate:1 1 udp 1 {address} 5000 typ host\n"
+
+    assert read_offer(DEVICE + line).candidates == ()
+
+
+def test_few_checks_are_aimed_at_one_address() -> None:
+    line = "a=candidate:1 1 udp 1 192.0.2.9 {} typ host\n"
+    many = "".join(line.format(5000 + number) for number in range(9))
+
+    assert len(read_offer(DEVICE + many).candidates) == 3
+
+
 def test_candidates_that_cannot_be_read_are_passed_over() -> None:
     odd = "a=candidate:\na=candidate:1 x udp y z 0 typ host\na=candidate:1 1 udp 1 host.example 5 typ host\n"
 

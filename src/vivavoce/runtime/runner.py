@@ -172,6 +172,7 @@ class Runner:
             elif _is_echoed(said):
                 await seat.answered.wait()  # the one before; until then there seems to be room
                 await _room_in(seat)
+                await self._room()  # it is told to others as well
                 seat.answered = anyio.Event()
             await self._put(origin, said, _size(said))
 

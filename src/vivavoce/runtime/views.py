@@ -11,7 +11,7 @@ What a model says aloud, how many tokens it read and how long it took cannot be 
 
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
-from typing import Final, TypeVar, assert_never, get_args
+from typing import Final, Literal, TypeVar, assert_never, get_args
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -99,8 +99,10 @@ LOCKABLE: Mapping[str, Lockable] = {
 class Sight:
     """A view at work, for one channel that is there from the session's beginning."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, kind: Literal["realtime", "transcription"] = "realtime") -> None:
+        """*kind* is what the session is, until `shown` has told."""
         self._view = view
+        self._kind = kind
         self._locked = {name: LOCKABLE[name] for name in LOCKABLE if name in view.locked}
         if unknown := view.locked - self._locked.keys():
             raise ValueError(f"no such field can be locked: {', '.join(sorted(unknown))}")
@@ -154,6 +156,7 @@ class Sight:
             ):
                 return self._renumbered(event)
             case events.SessionCreated(session=view) | events.SessionUpdated(session=view):
+                self._kind = view.settings.type
                 blotted = msgspec.structs.replace(view, settings=self._settings(view.settings))
                 return msgspec.structs.replace(event, session=blotted)
             case events.ErrorRaised(refusal=refusal):
@@ -311,7 +314,10 @@ class Sight:
 
     def _trespasses(self, command: AnyCommand) -> Iterator[Refusal]:
         match command:
-            case commands.UpdateSession(update=update):
+            case commands.UpdateSession(update=update, as_transcription=as_transcription):
+                transcribes = as_transcription or update.type == "transcription"
+                if transcribes and self._kind == "realtime":
+                    yield _fixed("session.type")
                 yield from self._in_update(update)
             case commands.CreateItem(item=item):
                 yield from self._in_item(item, "item")

@@ -7,8 +7,9 @@ imported at the first call, in a thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import anyio
 import msgspec
@@ -43,10 +44,12 @@ from vivavoce.server.refusals import (
     NOT_FOUND,
     Denial,
     bad_request,
+    busy,
     invalid_offer,
     unavailable,
     unknown_call,
 )
+from vivavoce.server.sealing import ClientSecret
 from vivavoce.server.service import Service
 from vivavoce.server.session import NORMAL, Booking, serve_session, view_of
 from vivavoce.transports.network_plan import NetworkPlan
@@ -56,7 +59,12 @@ if TYPE_CHECKING:
     from vivavoce.transports.webrtc.network import Network
     from vivavoce.transports.webrtc.offer import Offer
 
+HALF_OPEN_OF_SECRET = 8  # calls
+LEAST_HALF_OPEN = 32  # of all, where there are few seats; else a tenth of them
 LARGE = 8 * 1024  # bytes: a longer body takes more than a millisecond to read
+
+Given = TypeVarTuple("Given")
+Read = TypeVar("Read")
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +77,7 @@ class Calls:
         self._plan = plan
         self._network: Network | None = None
         self._imported: anyio.Event | None = None
+        self._half_open: dict[WebRtcChannel, str | None] = {}  # and the secret that brought each
 
     async def close(self) -> None:
         """Nothing more comes or goes."""
@@ -92,16 +101,19 @@ class Calls:
         body = await body_of(request)
         if isinstance(body, Denial):
             return body
-        asked = await self._read(body, handshake.headers.get("content-type", ""))
-        if isinstance(asked, Denial):
-            return asked
-        call, offer = asked
+        call = await _aside(len(body), read_call, body, handshake.headers.get("content-type", ""))
+        if isinstance(call, Denial):
+            return call
         entry = judge(handshake, service, identity, dialect, call.model)
         if isinstance(entry, Denial):
             return entry
         backend = backend_of(service, entry.deployment)
         if isinstance(backend, Denial):
             return backend
+        await self._media()
+        offer = await _aside(len(call.sdp), _read, call.sdp)
+        if isinstance(offer, Denial):
+            return offer
         filtered = handshake.query.get("webrtcfilter", "").lower() in ("on", "true", "1")
         view = view_of(entry, plays=offer.codec is not None, filtered=filtered)
         try:
@@ -111,13 +123,6 @@ class Calls:
         except Refusal as refused:
             return bad_request(refused)
         return await self._begin(Booking(entry, backend, opening, view), offer)
-
-    async def _read(self, body: bytes, content_type: str) -> tuple[CallRequest, Offer] | Denial:
-        """What was posted, and the offer in it."""
-        await self._media()
-        if len(body) > LARGE:
-            return await to_thread.run_sync(_read, body, content_type)
-        return _read(body, content_type)
 
     async def _media(self) -> None:
         """Have what carries media imported, which takes half a second, by the first who asks."""
@@ -143,7 +148,9 @@ class Calls:
                 strict=service.config.strict,
                 on_ignored=lambda path: log.info("a key was ignored", key=path),
             )
-            forbidden = Sight(view).allowed(UpdateSession(update=update))
+            dictates = entry.intent == TRANSCRIPTION
+            sight = Sight(view, "transcription" if dictates else "realtime")
+            forbidden = sight.allowed(UpdateSession(update=update))
             if forbidden is not None:
                 raise forbidden
             transcription = update.type == TRANSCRIPTION
@@ -158,6 +165,8 @@ class Calls:
     async def _begin(self, booking: Booking, offer: Offer) -> Response | Denial:
         """Take a seat and a secret, and give both back where there will be no call."""
         service, secret = self._service, booking.entry.secret
+        if self._too_many(secret):
+            return busy("Too many calls have been answered and have not connected yet.")
         seat = service.admission.enter()
         if isinstance(seat, Denial):
             return seat
@@ -189,6 +198,16 @@ class Calls:
             media_type="application/sdp",
         )
 
+    def _too_many(self, secret: ClientSecret | None) -> bool:
+        """Whether so many calls have yet to connect that no more are answered for now.
+
+        An answer costs a caller one request and holds a seat for half a minute.
+        """
+        most = max(LEAST_HALF_OPEN, self._service.config.max_sessions // 10)
+        mine = secret.token_id if secret is not None else None
+        of_secret = sum(each == mine for each in self._half_open.values()) if mine else 0
+        return len(self._half_open) >= most or of_secret >= HALF_OPEN_OF_SECRET
+
     async def _answered(self, booking: Booking, offer: Offer) -> WebRtcChannel | Denial:
         """A channel that has its answer, or why there is none."""
         from vivavoce.transports.webrtc.channel import WebRtcChannel
@@ -218,20 +237,28 @@ class Calls:
         """The call itself, until one side hangs up."""
         service = self._service
         seat.hang_up = channel.close
+        secret = booking.entry.secret
+        self._half_open[channel] = secret.token_id if secret is not None else None
         try:
             with seat, bound_contextvars(call=booking.call_id):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(channel.run)
+                    tasks.start_soon(self._settle, channel)
                     await serve_session(service, booking, seat, channel, begun)
                     tasks.cancel_scope.cancel()
         except Exception:  # the edge of a call: no other may notice
             log.exception("call failed", call=booking.call_id)
         finally:
+            self._half_open.pop(channel, None)
             begun.set()
             with anyio.CancelScope(shield=True):
                 await channel.close(NORMAL, "")
             report = channel.report
             service.metrics.call_over(report.codec, report.packets, connected=report.connected)
+
+    async def _settle(self, channel: WebRtcChannel) -> None:
+        await channel.ready()
+        self._half_open.pop(channel, None)
 
     # Ending.
 
@@ -249,14 +276,16 @@ class Calls:
         return Response(b"", 200)
 
 
-def _read(body: bytes, content_type: str) -> tuple[CallRequest, Offer] | Denial:
+async def _aside(size: int, read: Callable[[*Given], Read], *given: *Given) -> Read:
+    """What *read* makes of that, in a thread if it is large."""
+    return await to_thread.run_sync(read, *given) if size > LARGE else read(*given)
+
+
+def _read(sdp: str) -> Offer | Denial:
     from vivavoce.transports.webrtc.offer import BadOffer, read_offer
 
-    call = read_call(body, content_type)
-    if isinstance(call, Denial):
-        return call
     try:
-        return call, read_offer(call.sdp)
+        return read_offer(sdp)
     except BadOffer as bad:
         return invalid_offer(str(bad))
 

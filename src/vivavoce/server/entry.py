@@ -14,7 +14,14 @@ from vivavoce.runtime.channel import Backend
 from vivavoce.server.auth import Identity, credential, identify
 from vivavoce.server.handshake import Handshake
 from vivavoce.server.origins import judge_origin
-from vivavoce.server.refusals import Denial, busy, other_deployment, unavailable, unknown_deployment
+from vivavoce.server.refusals import (
+    OTHER_INTENT,
+    Denial,
+    busy,
+    other_deployment,
+    unavailable,
+    unknown_deployment,
+)
 from vivavoce.server.sealing import PREFIX, ClientSecret
 from vivavoce.server.service import Service
 
@@ -67,9 +74,11 @@ def judge(
     """To what somebody may come; *asked* is the model where the handshake's query names none."""
     asked = asked_for(handshake) or asked
     secret = identity.secret
-    intent = handshake.query.get("intent") or (
-        TRANSCRIPTION if secret is not None and secret.transcription else None
-    )
+    intent = handshake.query.get("intent") or None
+    if secret is not None and secret.transcription:
+        intent = TRANSCRIPTION
+    elif secret is not None and intent == TRANSCRIPTION:
+        return OTHER_INTENT
     try:
         deployment = service.deployments.find(asked or (secret.deployment if secret else None))
     except UnknownDeployment as unknown:

@@ -115,7 +115,10 @@ def _name(host: str) -> str:
     """The one spelling of a host; ValueError if there is none."""
     if host.startswith("["):
         return f"[{ipaddress.IPv6Address(host[1:-1])}]"
-    return host.encode("idna").decode().lower()
+    name = host.encode("idna").decode().lower()
+    if _HOST_HEADER.fullmatch(name) is None:  # the encoding makes blanks of some letters
+        raise ValueError(f"{host!r} is no name of a host")
+    return name
 
 
 def _read(told: str) -> str | None:

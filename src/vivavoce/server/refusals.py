@@ -154,6 +154,16 @@ def unknown_deployment(message: str) -> Denial:
     )
 
 
+OTHER_INTENT = Denial(
+    403,
+    "This client secret is for a conversation, not for a transcription. Leave the intent away, or ask "
+    "the server that made the secret for one of type transcription.",
+    code="intent_mismatch",
+    azure_code="403",
+    param="intent",
+)
+
+
 def other_deployment(bound: str, asked: str) -> Denial:
     """A client secret was made for another deployment than the one asked for."""
     return Denial(

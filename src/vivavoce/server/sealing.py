@@ -151,6 +151,7 @@ class Spent:
         self._limit = limit
         self._began = int(wall())
         self._used: set[str] = set()
+        self._queued: set[str] = set()  # those in the heap, some of which were given back
         self._expiries: list[tuple[int, str]] = []  # a heap
         self._forgotten_until = 0
 
@@ -172,10 +173,12 @@ class Spent:
             return expired_secret(secret.expires_at)
         if secret.token_id in self._used or secret.created_at < self._began:
             return USED_SECRET
-        if len(self._used) >= self._limit:
+        if len(self._queued) >= self._limit:
             return busy("Too many single-use secrets were used lately.", self._expiries[0][0] - now)
         self._used.add(secret.token_id)
-        heapq.heappush(self._expiries, (secret.expires_at, secret.token_id))
+        if secret.token_id not in self._queued:
+            self._queued.add(secret.token_id)
+            heapq.heappush(self._expiries, (secret.expires_at, secret.token_id))
         return None
 
     def restore(self, secret: ClientSecret) -> None:
@@ -186,6 +189,7 @@ class Spent:
         while self._expiries and self._expiries[0][0] <= now:
             self._forgotten_until, token_id = heapq.heappop(self._expiries)
             self._used.discard(token_id)
+            self._queued.discard(token_id)
 
 
 class SealingKey(Struct, frozen=True):

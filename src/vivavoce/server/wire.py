@@ -16,6 +16,7 @@ from vivavoce.server.refusals import BAD_REQUEST, TOO_LARGE, Denial
 
 # A line of an upgrade's head. A client secret, which may be 24 KiB long, travels in one.
 http11.MAX_LINE_LENGTH = 32 * 1024
+BODY_SECONDS = 30.0  # from there to the end of its body
 HEADERS_SECONDS = 20.0  # from connecting to the end of a request's headers
 
 log = structlog.get_logger(__name__)
@@ -37,9 +38,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._expect_headers()
 
     def on_headers_complete(self) -> None:
+        """Expect the body, which nobody may read: that of a request that is refused."""
+        self._expect(BODY_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
         """Expect nothing more."""
         self._stop_expecting()
-        super().on_headers_complete()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Expect nothing more: what comes is no HTTP."""
+        self._stop_expecting()
+        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
@@ -47,8 +58,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _expect_headers(self) -> None:
+        self._expect(HEADERS_SECONDS)
+
+    def _expect(self, seconds: float) -> None:
         self._stop_expecting()
-        self._patience = self.loop.call_later(HEADERS_SECONDS, self.transport.close)
+        self._patience = self.loop.call_later(seconds, self.transport.close)
 
     def _stop_expecting(self) -> None:
         if self._patience is not None:

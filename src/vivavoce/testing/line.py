@@ -18,15 +18,17 @@ Said = AnyCommand | Refusal | Played | Captured
 
 
 class Line:
-    """The client's end of a conversation. *reading_s* is how long it takes to read each event."""
+    """The client's end of a conversation. *reading_s* is how long it takes to read each
+    event, *coming_s* how long until it can be told anything."""
 
-    def __init__(self, reading_s: float = 0) -> None:
+    def __init__(self, reading_s: float = 0, coming_s: float = 0) -> None:
         self.heard: list[tuple[float, ServerEvent]] = []
         self.played: list[tuple[str, Pcm]] = []
         self.concluded: list[str] = []
         self.flushed: list[str] = []
         self.closed: tuple[int, str] | None = None
         self._reading_s = reading_s
+        self._coming_s = coming_s
         self._said: Mailbox[Said] = Mailbox(100_000, 1 << 30)
         self._news = anyio.Event()
 
@@ -69,7 +71,8 @@ class Line:
             yield said
 
     async def ready(self) -> None:
-        """At once."""
+        """Wait until the client has come."""
+        await anyio.sleep(self._coming_s)
 
     async def send(self, event: ServerEvent) -> None:
         """Read an event."""

@@ -9,6 +9,7 @@ one unusual line in a video section.
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from itertools import islice
@@ -20,7 +21,8 @@ from msgspec import Struct
 
 MAX_CHARS = 64 * 1024
 MAX_SECTIONS = 16
-MAX_CANDIDATES = 32  # each is sent checks: an offer must not be able to aim many
+# Each is sent checks, and nobody knows yet whose they are: an offer must not be able to aim many.
+MAX_CANDIDATES, MAX_OF_ADDRESS = 10, 3
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # of one message on the data channel, towards us
 MESSAGE_BYTES_TAKEN = 256 * 1024  # by every browser
 DEFAULT_MAX_MESSAGE = 65536  # what a peer takes that says nothing (RFC 8841, section 6.1)
@@ -454,17 +456,32 @@ def _candidates_of(carrier: Section) -> Iterator[RTCIceCandidate]:
     Names ending in .local are passed over: whoever hides its address so checks us first, and is
     answered where its checks came from.
     """
-    return islice(filter(None, map(_candidate, carrier.all("candidate"))), MAX_CANDIDATES)
+    met: Counter[str] = Counter()
+    found = filter(None, map(_candidate, carrier.all("candidate")))
+    for candidate in islice(found, MAX_CANDIDATES):
+        met[candidate.ip] += 1
+        if met[candidate.ip] <= MAX_OF_ADDRESS:
+            yield candidate
 
 
 def _candidate(value: str) -> RTCIceCandidate | None:
     try:
         candidate = candidate_from_sdp(value)
-        ip_address(candidate.ip)
+        address = ip_address(candidate.ip)
     except (AssertionError, ValueError):
         return None
+    # Where no caller is. One on this machine is answered where its own checks come from.
+    nowhere = (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or address.is_link_local
+        or address.is_reserved
+        or "%" in candidate.ip
+    )
     usable = (
-        candidate.component == 1
+        not nowhere
+        and candidate.component == 1
         and candidate.protocol.lower() == "udp"
         and candidate.type in ("host", "srflx", "relay")
         and 0 < candidate.port < 65536

@@ -27,7 +27,7 @@ from typing import Any, Protocol, cast
 
 Address = tuple[str, int]
 
-MAX_ADDRESSES = 64  # of one lane; a browser has a handful, a changing network brings a few more
+MAX_ADDRESSES = 16  # of one lane; a browser has a handful, a changing network brings a few more
 BUFFER_BYTES = 4 << 20  # two seconds of some hundreds of calls, if the system grants it
 
 _COOKIE = b"\x21\x12\xa4\x42"
@@ -160,7 +160,10 @@ class Port(asyncio.DatagramProtocol):
         if self._full or self._transport is None or self.closed:
             self._tally.unsent += 1
         else:
-            self._transport.sendto(data, to)
+            try:
+                self._transport.sendto(data, to)
+            except (TypeError, ValueError):  # what is no address must not end it for all
+                self._tally.unsent += 1
 
     def accept(self, source: Address, lane: "Lane") -> None:
         """What comes from *source* is the lane's, unless it is another's."""
