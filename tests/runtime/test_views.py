@@ -27,6 +27,7 @@ from vivavoce.core.items import (
     OutputAudio,
     OutputText,
 )
+from vivavoce.core.locks import LOCKABLE
 from vivavoce.core.settings import (
     AudioFormat,
     AudioInput,
@@ -45,7 +46,7 @@ from vivavoce.core.settings import (
 )
 from vivavoce.dialects.api import codec
 from vivavoce.runtime.channel import View
-from vivavoce.runtime.views import LOCKABLE, WEBRTC_FILTER, Sight
+from vivavoce.runtime.views import WEBRTC_FILTER, Sight
 from vivavoce.testing.conversations import Talk, events_in
 
 CANARY = "nightingale"

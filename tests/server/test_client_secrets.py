@@ -20,10 +20,9 @@ from websockets.asyncio.client import connect
 from vivavoce.config import Config, DeploymentPlan
 from vivavoce.conformance.validator import faults
 from vivavoce.core.errors import Refusal
-from vivavoce.core.settings import LOCKABLE, SessionSettings, SessionUpdate, merge
+from vivavoce.core.settings import SessionSettings, SessionUpdate, merge
 from vivavoce.deployments import Deployment
 from vivavoce.engines.registry import EngineFull, EngineUnavailable
-from vivavoce.runtime import views
 from vivavoce.runtime.channel import Backend, Opening
 from vivavoce.runtime.clock import worker_of
 from vivavoce.server.app import Address, Application, application
@@ -535,7 +534,3 @@ async def test_the_official_client_makes_secrets_of_every_kind(tmp_path: Path) -
     lives = [secret.expires_at - secret.created_at for secret in secrets]
     assert lives == [30, 600, 20, 600]
     assert caught.value.param == "session.audio.output.voice"
-
-
-def test_what_can_be_asked_to_be_locked_can_be_locked() -> None:
-    assert set(LOCKABLE) == set(views.LOCKABLE)

@@ -217,16 +217,10 @@ def _require_keys(config: Config) -> None:
 
 
 def _require_network(config: Config) -> None:
-    try:
-        plan_of(config.rtc_addresses, config.rtc_ports, config.ice_servers)
-        if config.allowed_origins:
-            from vivavoce.server.origins import origin_of
+    if any((config.allowed_origins, config.rtc_addresses, config.rtc_ports, config.ice_servers)):
+        from vivavoce.server.app import network_plan
 
-            for each in config.allowed_origins:
-                origin_of(each)
-    except ValueError as wrong:
-        told = str(wrong)
-        raise ConfigError(told if told.startswith("--") else f"--allow-origin: {told}") from None
+        network_plan(config)
 
 
 def _serve(config: Config, *, made_key: bool) -> int:

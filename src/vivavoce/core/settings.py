@@ -24,28 +24,6 @@ DEFAULT_INSTRUCTIONS = (
 )
 
 
-# What whoever opens a session for somebody else may keep from them, by its names in the API.
-LOCKABLE = (
-    "instructions",
-    "tools",
-    "tool_choice",
-    "prompt",
-    "tracing",
-    "voice",
-    "speed",
-    "output_modalities",
-    "max_output_tokens",
-    "temperature",
-    "transcription",
-    "noise_reduction",
-    "turn_detection",
-    "truncation",
-    "reasoning",
-    "parallel_tool_calls",
-    "include",
-)
-
-
 class AudioFormat(Struct, frozen=True):
     """How audio is coded on the wire. PCM is 16-bit at 24 kHz, G.711 8-bit at 8 kHz; both mono."""
 

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from vivavoce.core import events
 from vivavoce.core.errors import Refusal
-from vivavoce.core.settings import LOCKABLE, SessionUpdate
+from vivavoce.core.locks import LOCKABLE
+from vivavoce.core.settings import SessionUpdate
 from vivavoce.dialects import leniency, shapes
 from vivavoce.dialects.api import Dialect, reader, writer
 from vivavoce.dialects.ga_reading import WHOLE, GaReader, Ignored

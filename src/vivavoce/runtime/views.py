@@ -9,18 +9,19 @@ told of the others leaves no gap where they lie, in the chain of items as in a r
 What a model says aloud, how many tokens it read and how long it took cannot be hidden.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Final, Literal, TypeVar, assert_never, get_args
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from vivavoce.core import commands, events
 from vivavoce.core.commands import AnyCommand, ItemReference
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import Event, ServerEvent
 from vivavoce.core.items import FunctionCall, FunctionCallOutput, Item, Message
+from vivavoce.core.locks import BLANK, LOCKABLE, Lockable
 from vivavoce.core.settings import NamedTool, SessionSettings, SessionUpdate
 from vivavoce.runtime.channel import View
 
@@ -53,47 +54,6 @@ WEBRTC_FILTER: frozenset[type[Event]] = frozenset(
         events.ErrorRaised,
     )
 )
-
-
-class Lockable(Struct, frozen=True):
-    """Where a field lies.
-
-    *path* is its place in the API's session, *setting* that in `SessionSettings` and
-    `SessionUpdate`, *of_response* its name in `CreateResponse`, if a response has one of its own.
-    """
-
-    path: str
-    setting: str
-    of_response: str | None = None
-
-    @property
-    def blank(self) -> object:
-        """What is shown in place of its value."""
-        return attrgetter(self.setting)(BLANK)
-
-
-BLANK = SessionSettings(instructions="")
-LOCKABLE: Mapping[str, Lockable] = {
-    "instructions": Lockable("instructions", "instructions", "instructions"),
-    "tools": Lockable("tools", "tools", "tools"),
-    "tool_choice": Lockable("tool_choice", "tool_choice", "tool_choice"),
-    "prompt": Lockable("prompt", "prompt"),
-    "tracing": Lockable("tracing", "tracing"),
-    "voice": Lockable("audio.output.voice", "output.voice", "voice"),
-    "speed": Lockable("audio.output.speed", "output.speed"),
-    "output_modalities": Lockable("output_modalities", "output_modality", "output_modality"),
-    "max_output_tokens": Lockable("max_output_tokens", "max_output_tokens", "max_output_tokens"),
-    "temperature": Lockable("temperature", "temperature", "temperature"),
-    "transcription": Lockable("audio.input.transcription", "input.transcription"),
-    "noise_reduction": Lockable("audio.input.noise_reduction", "input.noise_reduction"),
-    "turn_detection": Lockable("audio.input.turn_detection", "input.turn_detection"),
-    "truncation": Lockable("truncation", "truncation"),
-    "reasoning": Lockable("reasoning", "reasoning_effort", "reasoning_effort"),
-    "parallel_tool_calls": Lockable(
-        "parallel_tool_calls", "parallel_tool_calls", "parallel_tool_calls"
-    ),
-    "include": Lockable("include", "include"),
-}
 
 
 class Sight:

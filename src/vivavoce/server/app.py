@@ -89,19 +89,16 @@ class Application:
 
 
 def network_plan(config: Config) -> NetworkPlan:
-    """How the media of calls comes and goes; ConfigError names the option that is wrong."""
-    try:
-        return plan_of(config.rtc_addresses, config.rtc_ports, config.ice_servers)
-    except ValueError as wrong:
-        raise ConfigError(str(wrong)) from None
-
-
-def _require_origins(config: Config) -> None:
+    """How pages and media come and go; ConfigError names the option that is wrong."""
     for each in config.allowed_origins:
         try:
             origin_of(each)
         except ValueError as wrong:
             raise ConfigError(f"--allow-origin: {wrong}") from None
+    try:
+        return plan_of(config.rtc_addresses, config.rtc_ports, config.ice_servers)
+    except ValueError as wrong:
+        raise ConfigError(str(wrong)) from None
 
 
 def application(
@@ -120,7 +117,6 @@ def application(
     entered, *backend_for* is not asked. *report* says for `/readyz` which engines those are.
     ConfigError if the tables of *config* do not fit together.
     """
-    _require_origins(config)
     service = Service(
         config, backend_for, Readiness(report), metrics=metrics, clock=clock, worker=worker
     )

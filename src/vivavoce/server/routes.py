@@ -109,6 +109,8 @@ async def home(service: Service, _request: Request) -> Response:
         ),
         "",
         *(f"WebSocket {path}" for path in REALTIME),
+        *(f"POST {style}/realtime/calls" for style in GA_STYLES),
+        *(f"POST {style}/realtime/client_secrets" for style in GA_STYLES),
         *(f"GET {path}" for path in (*OPENAI_MODELS, AZURE_MODELS, "/healthz", "/readyz")),
         "",
     ]
