@@ -13,8 +13,8 @@ from test_arbitrary_frames import JSON, places, replaced
 from vivavoce.conformance.validator import faults
 from vivavoce.core.errors import Refusal
 from vivavoce.core.events import SessionView
+from vivavoce.core.locks import LOCKABLE
 from vivavoce.core.settings import (
-    LOCKABLE,
     AudioInputUpdate,
     NoiseReduction,
     SessionSettings,

@@ -192,7 +192,7 @@ def _read(reads: GaReader, raw: Raw, transcription: bool, prefix: str) -> Sessio
 def _locked(sent: tuple[str, ...]) -> tuple[str, ...]:
     for index, name in enumerate(sent):
         if name not in SPELLINGS:
-            raise unsupported(name, quoted(LOCKABLE), f"locked[{index}]")
+            raise unsupported(name, quoted(tuple(LOCKABLE)), f"locked[{index}]")
     return tuple(dict.fromkeys(SPELLINGS[name] for name in sent))
 
 
