@@ -73,6 +73,16 @@ def test_a_deployment_may_answer_to_other_names() -> None:
     assert (found.name, found.model) == ("mine", "gpt-realtime")
 
 
+@pytest.mark.parametrize(
+    "model", ["gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview-2024-12-17"]
+)
+def test_how_much_is_read_goes_by_the_model_that_it_is_made_from(model: str) -> None:
+    plans = {"mine": DeploymentPlan(model=model), "other": DeploymentPlan()}
+    deployments = Deployments(Config(deployments=plans))
+    usual = deployments.find("gpt-4o-realtime-preview").quota
+    assert deployments.find("mine").quota == usual != deployments.find("other").quota
+
+
 def test_the_defaults_of_a_deployment_are_merged_into_a_session() -> None:
     plan = DeploymentPlan(
         voice="verse",

@@ -193,7 +193,7 @@ def load(
     config = Config(
         **{_FIELDS[name].name: value for name, value in values.items()},  # type: ignore[arg-type]
         recipes=_tables("recipes", sources, _recipe),
-        deployments=_tables("deployments", sources, _deployment),
+        deployments=_tables("deployments", sources, deployment_plan),
     )
     _require_consistent(config)
     return config
@@ -381,7 +381,11 @@ def _engine(choice: object, where: str) -> EngineChoice:
             )
 
 
-def _deployment(table: Table, where: str, textual: bool) -> DeploymentPlan:
+def deployment_plan(table: Table, where: str, textual: bool) -> DeploymentPlan:
+    """What a table says of a deployment; ConfigError tells the place, which *where* is in front of.
+
+    *textual*: numbers and booleans are spelt out, as in the environment.
+    """
     known = DeploymentPlan.__struct_fields__
     for key in table:
         if key not in known:

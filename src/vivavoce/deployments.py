@@ -3,16 +3,28 @@
 Out of the box the four names that clients know are there, all answered by the embedded recipe, or by
 a scenario where the operator gave one. A table of the configuration changes one of them or adds
 another. A dated name (`gpt-realtime-2025-08-28`) means the deployment without the date.
+
+Those of the configuration stay as they are while the server runs. Beside them there are stored ones,
+which come, change and go. One that no longer fits, because its recipe is gone, say, is kept aside
+with the reason.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from vivavoce.config import Config, ConfigError, DeploymentPlan, EngineChoice, RecipePlan
+from vivavoce.config import (
+    Config,
+    ConfigError,
+    DeploymentPlan,
+    EngineChoice,
+    RecipePlan,
+    Table,
+    deployment_plan,
+)
 from vivavoce.core.allowance import Quota
 from vivavoce.core.settings import (
     AudioInputUpdate,
@@ -33,6 +45,8 @@ LOCAL_EARS, LOCAL_VOICE = "zipformer-en", "kokoro-en"
 OLLAMA = "http://127.0.0.1:11434"
 PREVIEW_INPUT_TOKENS = 123_904  # of a window of 128,000, less the longest output
 DATE = re.compile(r"-20\d\d-\d\d-\d\d$")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of what is stored, as it goes in a path
+Source = Literal["built-in", "configuration", "stored"]
 TURN_DETECTIONS: dict[str, type[TurnDetection]] = {
     "server_vad": ServerVad,
     "semantic_vad": SemanticVad,
@@ -40,7 +54,10 @@ TURN_DETECTIONS: dict[str, type[TurnDetection]] = {
 
 
 class Deployment(Struct, frozen=True):
-    """What answers to a name. *defaults* hold until the client says otherwise."""
+    """What answers to a name. *defaults* hold until the client says otherwise.
+
+    *plan* is what it was made of.
+    """
 
     name: str
     model: str
@@ -49,16 +66,34 @@ class Deployment(Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     defaults: SessionUpdate = SessionUpdate()
     quota: Quota = Quota()
+    plan: DeploymentPlan = DeploymentPlan()
+    source: Source = "configuration"
+
+    @property
+    def served_by(self) -> dict[str, str]:
+        """The recipe and its engines by their slots: who answers is always said openly."""
+        return {"recipe": self.recipe_name, **engines_of(self.recipe)}
 
 
 class UnknownDeployment(Exception):  # noqa: N818 - what the client is told
-    """Nothing answers to that name; the message lists what exists."""
+    """Nothing answers to that name; the message lists what exists, or says why it does not."""
 
-    def __init__(self, name: str | None, names: tuple[str, ...]) -> None:
+    def __init__(self, name: str | None, names: tuple[str, ...], broken: str | None = None) -> None:
         asked = f"There is no deployment or model {name!r}" if name else "No model was named"
-        super().__init__(f"{asked}. There are: {', '.join(names)}.")
+        told = f"{asked}. There are: {', '.join(names)}."
+        if broken is not None:
+            told = f"The deployment {name!r} is stored, but cannot be served: {broken}."
+        super().__init__(told)
         self.name = name
         self.names = names
+
+
+class NameTaken(Exception):  # noqa: N818 - said to whoever asks, with what to do
+    """Something answers to that name already."""
+
+
+class FixedDeployment(Exception):  # noqa: N818 - said to whoever asks, with what to do
+    """It can be changed where it comes from, not here."""
 
 
 class Deployments:
@@ -68,14 +103,26 @@ class Deployments:
         """Read the tables of *config*; ConfigError if they do not fit together."""
         self._strict = config.strict
         built_in = _built_in(config)
-        recipes = built_in | config.recipes
-        default_recipe = config.recipe or ("embedded" if config.scenario is None else "scripted")
+        self.recipes: Mapping[str, RecipePlan] = built_in | config.recipes
+        self._default_recipe = config.recipe or (
+            "embedded" if config.scenario is None else "scripted"
+        )
         plans = {name: DeploymentPlan() for name in DEFAULT_NAMES} | config.deployments
         self._by_name = {
-            name: _deployment(name, plan, plan.recipe or default_recipe, recipes)
+            name: _deployment(
+                name,
+                plan,
+                plan.recipe or self._default_recipe,
+                self.recipes,
+                "configuration" if name in config.deployments else "built-in",
+            )
             for name, plan in plans.items()
         }
         self._aliases = _aliases(self._by_name)
+        # Engines are loaded at the start, for those that are known then.
+        self.served = tuple(dict.fromkeys(each.recipe_name for each in self))
+        self._stored: dict[str, Table] = {}
+        self._broken: dict[str, str] = {}
         if config.llm is not None:
             _require_use(built_in.keys() - config.recipes.keys(), self)
 
@@ -96,11 +143,152 @@ class Deployments:
         """The one that answers to *name*; without a name the default one, in strict mode nobody."""
         if not name and not self._strict:
             return self.default
-        for spelling in (name or "", DATE.sub("", name or "")):
+        for spelling in (name or "", undated(name or "")):
             spelt = self._aliases.get(spelling, spelling)
             if spelt in self._by_name:
                 return self._by_name[spelt]
+            if spelt in self._broken:
+                raise UnknownDeployment(name, self.names, self._broken[spelt])
         raise UnknownDeployment(name, self.names)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Why those that are stored and cannot be served cannot, by name."""
+        return self._broken
+
+    def stored(self, name: str) -> Table:
+        """What is stored of it; FixedDeployment or UnknownDeployment if nothing is."""
+        if name in self._stored:
+            return self._stored[name]
+        self._require_own(name)
+        raise UnknownDeployment(name, (*self.names, *self._broken))
+
+    def require_free(self, name: str) -> None:
+        """NameTaken if something answers to it."""
+        if name in self._stored:
+            raise NameTaken(
+                f"There is a deployment {name} already; change it, or take another name."
+            )
+        if name in self._by_name:
+            why = _provenance(self._by_name[name])
+            raise NameTaken(f"{name} is taken: it {why}. Take another name.")
+        if name in self._aliases:
+            raise NameTaken(
+                f"{name} is taken: it is another name of {self._aliases[name]}. Take another name."
+            )
+
+    def draft(self, name: str, table: Table) -> Deployment:
+        """What that would be as a stored deployment; nothing changes.
+
+        ConfigError names the field; FixedDeployment if the configuration has one of that name.
+        """
+        self._require_own(name)
+        where = f"deployments.{name}"
+        if name in self._aliases:
+            raise ConfigError(f"{where}: the name is another one of {self._aliases[name]}")
+        plan = deployment_plan(table, where, textual=False)
+        recipe = plan.recipe or self._default_recipe
+        if recipe not in self.served:
+            raise ConfigError(f"{where}.recipe: {self.why_unserved(recipe)}")
+        made = _deployment(name, plan, recipe, self.recipes, "stored")
+        self._require_aliases(made)
+        return made
+
+    def keep(self, deployment: Deployment, table: Table) -> None:
+        """Have that draft answer from now on, in place of what was stored by its name."""
+        self._stored[deployment.name] = table
+        self._place(deployment)
+        self._mend()
+
+    def drop(self, name: str) -> None:
+        """Have what is stored by that name answer no more."""
+        del self._stored[name]
+        if self._broken.pop(name, None) is None:
+            del self._by_name[name]
+        self._name_again()
+        self._mend()
+
+    def restore(self, tables: Mapping[str, Table]) -> None:
+        """Take in what was stored; what does not fit is `broken`, and looked at again later."""
+        for name, table in tables.items():
+            self._stored[name] = table
+            self._broken[name] = ""
+        self._mend()
+
+    def why_unserved(self, recipe: str) -> str:
+        """Why a recipe that is not among those `served` cannot be had."""
+        there = f"there are: {', '.join(self.served)}"
+        if recipe not in self.recipes:
+            return f"there is no recipe {recipe!r}; {there}"
+        return (
+            f"the engines of the recipe {recipe!r} are not loaded; only recipes that a deployment of "
+            f"the configuration names can serve others; {there}"
+        )
+
+    def _mend(self) -> None:
+        """Have those answer that can by now: a name may have become free."""
+        for name in list(self._broken):
+            try:
+                self._place(self.draft(name, self._stored[name]))
+            except (ConfigError, FixedDeployment) as wrong:
+                self._broken[name] = str(wrong).removesuffix(".")
+
+    def _place(self, deployment: Deployment) -> None:
+        self._broken.pop(deployment.name, None)
+        self._by_name[deployment.name] = deployment
+        self._name_again()
+
+    def _name_again(self) -> None:
+        self._aliases = _aliases(self._by_name)
+
+    def _require_own(self, name: str) -> None:
+        """FixedDeployment if the configuration has one of that name, or it is built in."""
+        there = self._by_name.get(name)
+        if there is not None and there.source != "stored":
+            raise FixedDeployment(f"{name} {_provenance(there)}.")
+
+    def _require_aliases(self, deployment: Deployment) -> None:
+        """ConfigError if another name of it is none, or means another one."""
+        where = f"deployments.{deployment.name}.aliases"
+        for alias in deployment.aliases:
+            if (fault := fault_of_name(alias)) is not None:
+                raise ConfigError(f"{where}: {fault}")
+            is_name = alias in self._by_name or alias in self._stored or alias == deployment.name
+            meant = alias if is_name else self._aliases.get(alias, deployment.name)
+            if is_name or meant != deployment.name:
+                raise ConfigError(f"{where}: {alias} already means {meant}")
+        if len(set(deployment.aliases)) < len(deployment.aliases):
+            raise ConfigError(f"{where}: one of them is there twice")
+
+
+def engines_of(recipe: RecipePlan) -> dict[str, str]:
+    """The names of the engines of a recipe, by its slots."""
+    return {slot: choice.engine for slot, choice in recipe.engines.items()}
+
+
+def undated(name: str) -> str:
+    """The model, of a name that may have its version at the end."""
+    return DATE.sub("", name)
+
+
+def fault_of_name(name: str) -> str | None:
+    """Why nothing can be stored by that name; None if it can."""
+    if NAME.fullmatch(name):
+        return None
+    return f"{name[:64]!r} has to be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+
+
+def _provenance(deployment: Deployment) -> str:
+    """Where something fixed comes from."""
+    if deployment.source == "built-in":
+        return (
+            "is built in; a table "
+            f"[deployments.{deployment.name}] of the configuration changes it at the next start"
+        )
+    return (
+        f"comes from the configuration, where its table is [deployments.{deployment.name}]; it can "
+        "be changed there, for the next start"
+    )
 
 
 def _built_in(config: Config) -> dict[str, RecipePlan]:
@@ -148,7 +336,11 @@ def _server_options(config: Config) -> dict[str, object]:
 
 
 def _deployment(
-    name: str, plan: DeploymentPlan, recipe_name: str, recipes: dict[str, RecipePlan]
+    name: str,
+    plan: DeploymentPlan,
+    recipe_name: str,
+    recipes: Mapping[str, RecipePlan],
+    source: Source,
 ) -> Deployment:
     if recipe_name not in recipes:
         raise ConfigError(
@@ -167,12 +359,15 @@ def _deployment(
             output=AudioOutputUpdate(voice=plan.voice),
         ),
         quota=_quota(name, plan),
+        plan=plan,
+        source=source,
     )
 
 
 def _quota(name: str, plan: DeploymentPlan) -> Quota:
     """How much its model reads, and what a minute holds."""
-    reads = PREVIEW_INPUT_TOKENS if name in PREVIEW_NAMES else Quota().input_tokens
+    preview = undated(plan.model or name) in PREVIEW_NAMES
+    reads = PREVIEW_INPUT_TOKENS if preview else Quota().input_tokens
     tokens, requests = plan.tokens_per_minute, plan.requests_per_minute
     return Quota(
         plan.input_tokens or reads,

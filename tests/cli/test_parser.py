@@ -83,7 +83,9 @@ def test_what_is_wrong_and_what_to_do_is_said_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "command", [each for each in COMMANDS if each != "models"] + ["models pull"]
+    "command",
+    [each for each in COMMANDS if each not in ("models", "deployments")]
+    + ["models pull", "deployments list"],
 )
 def test_every_command_refuses_what_it_does_not_know_in_the_same_form(
     command: str, capsys: pytest.CaptureFixture[str]

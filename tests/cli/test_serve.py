@@ -1,12 +1,14 @@
 """What `vivavoce serve` says at its start, and what it keeps to itself."""
 
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from vivavoce.cli import main
@@ -32,11 +34,12 @@ SPEAKS = RecipePlan(speech_model=EngineChoice("chat-audio", {"url": "http://x:1"
 def test_a_person_is_told_who_answers(recipe: str, engines: str) -> None:
     config = Config(recipe=recipe, recipes={"speaks": SPEAKS}, api_keys=("a-key",))
 
-    told = welcome(config, URL).plain
+    told = welcome(config, URL, f"{URL}/sign-in?token=once").plain
 
     assert f"{recipe} engines: {engines}\n" in told
     assert f"OPENAI_BASE_URL={URL}/v1\n" in told
     assert "OPENAI_API_KEY=a-key\n" in told
+    assert f"the pages     {URL}/sign-in?token=once\n" in told
 
 
 def test_a_person_at_a_terminal_is_welcomed(tmp_path: Path) -> None:
@@ -52,13 +55,34 @@ def test_a_person_at_a_terminal_is_welcomed(tmp_path: Path) -> None:
     ) as server:
         os.close(theirs)
         told = read_until("OPENAI_API_KEY=", ours)
+        link = re.search(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]+", told)
+        assert link is not None, told
+        answers = [httpx.get(link[0]).status_code for _ in range(2)]
         server.send_signal(signal.SIGTERM)
         read_until(None, ours)
     os.close(ours)
 
+    assert answers == [303, 403]
     assert "loading the engines" in told
     assert "scripted engines: silero, scripted, cadence, scripted, scripted" in told
     assert server.returncode == 0
+
+
+def test_whoever_is_no_person_is_told_of_no_link(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vivavoce", "serve", "--port", "0", "--recipe", "scripted"]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("VIVAVOCE_")}
+    with subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ,
+    ) as server:
+        assert server.stdout is not None
+        told = server.stdout.readline()
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=PATIENCE_S)
+    assert b"listens on" in told
+    assert b"sign-in" not in told + out + err
 
 
 def read_until(words: str | None, terminal: int) -> str:

@@ -9,7 +9,7 @@ from importlib import import_module
 from vivavoce import __version__
 from vivavoce.cli.parser import Parser
 
-COMMANDS = ("serve", "talk", "check", "models", "bench", "conform")
+COMMANDS = ("serve", "talk", "check", "models", "deployments", "bench", "conform")
 DESCRIPTION = """\
 The Realtime API for speech and audio as software you run yourself.
 

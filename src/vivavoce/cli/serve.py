@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 from msgspec import Struct
 from rich.text import Text
 
@@ -227,12 +228,19 @@ def _serve(config: Config, *, made_key: bool) -> int:
     # What takes time to import is imported once the arguments are known to be right.
     from vivavoce.server.app import Address
     from vivavoce.server.assembly import assemble
+    from vivavoce.server.sign_in import sign_in_link
 
     start_logging(config.log_level, config.log_format, secrets=_secrets(config))
     certificate = _certificate(config)
     app = assemble(config)
     app.service.prepare()
     console = terminal()
+
+    def link(address: Address) -> str:
+        """Where a browser is signed in, by whoever opens it first; shown to people alone."""
+        anywhere = address.host in ("0.0.0.0", "::")  # which no browser can be told
+        url = msgspec.structs.replace(address, host="localhost").url if anywhere else address.url
+        return url if config.no_auth else sign_in_link(url, app.service.invitations.invite())
 
     def loading(address: Address) -> None:
         if sys.stdout.isatty():
@@ -241,7 +249,7 @@ def _serve(config: Config, *, made_key: bool) -> int:
     def ready(address: Address) -> None:
         if sys.stdout.isatty():
             # Not wrapped to the terminal's width: a line is for pasting.
-            console.print(welcome(config, address.url), soft_wrap=True)
+            console.print(welcome(config, address.url, link(address)), soft_wrap=True)
         else:
             sys.stdout.write(f"vivavoce {__version__} listens on {address.url}\n")
             if made_key and not config.no_auth:
@@ -320,12 +328,16 @@ def _certificate(config: Config) -> "Certificate | None":
     return None
 
 
-def welcome(config: Config, url: str) -> Text:
-    """What a person needs to begin: the address, the key, and what to paste into a client."""
+def welcome(config: Config, url: str, pages: str) -> Text:
+    """What a person needs to begin: the address, the key, and what to paste into a client.
+
+    *pages* is what to open in a browser.
+    """
     key = config.api_keys[0] if config.api_keys else "none-needed"
     text = Text()
     text.append(f"\n  Viva Voce {__version__}", "bold").append(f"   {url}\n\n")
     text.append("  answered by   ", "dim").append(f"{_engines(config)}\n")
+    text.append("  the pages     ", "dim").append(f"{pages}\n")
     text.append("  the key       ", "dim").append(f"{key}\n")
     text.append("  try it        ", "dim").append(f"{_try(config, url)}\n\n")
     text.append("  for a client\n", "dim")

@@ -26,6 +26,7 @@ from vivavoce.server import routes
 from vivavoce.server.calls import Calls
 from vivavoce.server.health import EngineReport, Readiness
 from vivavoce.server.origins import Cors, origin_of
+from vivavoce.server.pages import Guarded
 from vivavoce.server.service import Service
 from vivavoce.server.wire import HttpProtocol, WebSocketProtocol
 from vivavoce.transports.network_plan import NetworkPlan, plan_of
@@ -56,7 +57,7 @@ class Application:
             },
         )
         self._app.router.redirect_slashes = False
-        self._asgi: ASGIApp = _Numbered(Cors(self._app), service.mint)
+        self._asgi: ASGIApp = _Numbered(Cors(Guarded(self._app)), service.mint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""

@@ -65,6 +65,8 @@ def assemble(config: Config) -> Application:
     metrics.queued("outbox", partial(depth, "outbox_depth"))
     for engine, waiting in room.queues().items():
         metrics.queued(engine, waiting)
-    return application(
+    app = application(
         config, backend_for, engines=room.open(), report=room.report, metrics=metrics, clock=clock
     )
+    app.service.room = room
+    return app

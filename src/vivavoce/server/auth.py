@@ -1,7 +1,8 @@
 """Who knocks: the credential in a handshake, held against the keys and the seal of the server.
 
 A credential may come in any of the places that clients of either service use. The first place, in
-the order of `PLACES`, that holds anything counts; when it is wrong, no other is looked at.
+the order of `PLACES`, that holds anything counts; when it is wrong, no other is looked at. Last comes
+the cookie of a browser that has signed in.
 """
 
 import hashlib
@@ -11,8 +12,16 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from vivavoce.server.handshake import Handshake
-from vivavoce.server.refusals import NEEDS_KEY, NO_KEY, WRONG_KEY, WRONG_SECRET, Denial
+from vivavoce.server.refusals import (
+    NEEDS_KEY,
+    NO_KEY,
+    SIGNED_OUT,
+    WRONG_KEY,
+    WRONG_SECRET,
+    Denial,
+)
 from vivavoce.server.sealing import PREFIX, ClientSecret, Seal
+from vivavoce.server.visits import Visits, cookie_of
 
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 
@@ -25,12 +34,16 @@ class Identity(Struct, frozen=True):
 
 
 def identify(
-    handshake: Handshake, keys: Sequence[str] | None, seal: Seal | None = None
+    handshake: Handshake,
+    keys: Sequence[str] | None,
+    seal: Seal | None = None,
+    visits: Visits | None = None,
 ) -> Identity | Denial:
     """Whose credential it is; with *keys* None whoever has no client secret is let in as anybody.
 
     What looks like a client secret is one or is refused: whether it serves as a key, or whether the
-    server is open to all, is not asked then.
+    server is open to all, is not asked then. Without *visits* no cookie counts: browsers send them
+    whoever's page asks, so they are to be given only where one of our own does.
     """
     given = credential(handshake)
     if given is not None and given.startswith(PREFIX):
@@ -38,8 +51,8 @@ def identify(
     if keys is None:
         return Identity("anybody")
     if given is None:
-        return NO_KEY
-    return _owner(given, keys)
+        return _visitor(handshake, keys, visits)
+    return owner(given, keys)
 
 
 def needs_key(identity: Identity) -> Denial | None:
@@ -53,6 +66,25 @@ def credential(handshake: Handshake) -> str | None:
     return next((given for given in found if given is not None), None)
 
 
+def owner(given: str, keys: Sequence[str]) -> Identity | Denial:
+    """Whose key it is."""
+    number = _number(digest(given), keys)
+    return Identity(_owner_of(number)) if number is not None else WRONG_KEY
+
+
+def key_of(identity: Identity, keys: Sequence[str]) -> str | None:
+    """The key by which they came in, by themselves or by their browser; None if by none."""
+    for number, key in enumerate(keys, start=1):
+        if identity.name in (_owner_of(number), _page_of(number)):
+            return key
+    return None
+
+
+def digest(key: str) -> bytes:
+    """What stands for a key where the key itself is not to be."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
 def _holder(token: str, seal: Seal | None) -> Identity | Denial:
     opened = seal.open(token) if seal is not None else WRONG_SECRET
     if isinstance(opened, Denial):
@@ -60,15 +92,28 @@ def _holder(token: str, seal: Seal | None) -> Identity | Denial:
     return Identity(f"client secret of {opened.identity}", opened)
 
 
-def _owner(given: str, keys: Sequence[str]) -> Identity | Denial:
+def _visitor(handshake: Handshake, keys: Sequence[str], visits: Visits | None) -> Identity | Denial:
+    cookie = cookie_of(handshake) if visits is not None else None
+    if visits is None or not cookie:
+        return NO_KEY
+    visit = visits.open(cookie)
+    number = _number(visit.key, keys) if visit is not None else None
+    return Identity(_page_of(number)) if number is not None else SIGNED_OUT
+
+
+def _number(wanted: bytes, keys: Sequence[str]) -> int | None:
+    """Which key has that digest, counted from 1."""
     # Every key is compared, and digests of one length, so time tells nothing about any of them.
-    digest = _digest(given)
-    matches = [hmac.compare_digest(digest, _digest(key)) for key in keys]
-    return Identity(f"key {matches.index(True) + 1}") if any(matches) else WRONG_KEY
+    matches = [hmac.compare_digest(wanted, digest(key)) for key in keys]
+    return matches.index(True) + 1 if any(matches) else None
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+def _owner_of(number: int) -> str:
+    return f"key {number}"
+
+
+def _page_of(number: int) -> str:
+    return f"page of key {number}"
 
 
 def _bearer(authorization: str | None) -> str | None:

@@ -13,7 +13,7 @@ from vivavoce.engines.registry import EngineFull, EngineUnavailable
 from vivavoce.runtime.channel import Backend
 from vivavoce.server.auth import Identity, credential, identify
 from vivavoce.server.handshake import Handshake
-from vivavoce.server.origins import judge_origin
+from vivavoce.server.origins import judge_origin, of_own_page
 from vivavoce.server.refusals import (
     OTHER_INTENT,
     Denial,
@@ -24,6 +24,7 @@ from vivavoce.server.refusals import (
 )
 from vivavoce.server.sealing import PREFIX, ClientSecret
 from vivavoce.server.service import Service
+from vivavoce.server.visits import cookie_of
 
 TRANSCRIPTION = "transcription"  # the only intent
 PREVIEW_VERSIONS = ("2024-10-01-preview", "2024-12-17", "2025-04-01-preview")
@@ -50,7 +51,17 @@ class Entry(Struct, frozen=True):
 def admit(handshake: Handshake, service: Service, *, ready: bool = True) -> Identity | Denial:
     """Who comes, if that is somebody, and from a place that may; with *ready*, to be served now."""
     secret = (credential(handshake) or "").startswith(PREFIX)
-    identity = identify(handshake, service.keys, service.seal if secret else None)
+    visiting = (
+        service.keys is not None
+        and cookie_of(handshake) is not None
+        and of_own_page(handshake, secure=service.config.secure)
+    )
+    identity = identify(
+        handshake,
+        service.keys,
+        service.seal if secret else None,
+        service.visits if visiting else None,
+    )
     if isinstance(identity, Denial):
         return identity
     denial = judge_origin(

@@ -19,6 +19,7 @@ class Handshake(Struct, frozen=True):
     subprotocols: tuple[str, ...] = ()
     client: str | None = None
     is_websocket: bool = False
+    method: str = "GET"
 
     def __repr__(self) -> str:  # a header, the query and a subprotocol may each hold a key
         return f"Handshake({self.path})"
@@ -46,4 +47,5 @@ def of_scope(scope: Mapping[str, Any]) -> Handshake:  # what ASGI hands over
         subprotocols=tuple(scope.get("subprotocols", ())),
         client=client[0] if client else None,
         is_websocket=scope["type"] == "websocket",
+        method=scope.get("method", "GET"),  # an upgrade has no other
     )

@@ -79,6 +79,31 @@ def judge_origin(
     return no_key_needed(origin) if keyless else key_in_browser(origin)
 
 
+def of_own_page(handshake: Handshake, *, secure: bool) -> bool:
+    """A browser says that it asks for one of our own pages, or for its user.
+
+    What may change something, and every upgrade, has to bear our own origin. Browsers leave it away
+    where a page only reads from its own server; it is then known by one of the other two headers that
+    no script can set, of which they send only the referrer to a server that is neither of this machine
+    nor behind TLS.
+    """
+    told, host = handshake.headers.get("origin"), handshake.headers.get("host", "")
+    site = handshake.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        return False
+    if told is None and not handshake.is_websocket and handshake.method in ("GET", "HEAD"):
+        if site is not None:
+            return True
+        told = "/".join(handshake.headers.get("referer", "").split("/")[:3])
+    origin = _read(told) if told is not None else None
+    return origin is not None and _same(origin, host, secure=secure)
+
+
+def of_own_host(handshake: Handshake, own_hosts: Iterable[str]) -> bool:
+    """It was asked by a name or an address that is ours for certain."""
+    return _ours(handshake.headers.get("host", ""), own_hosts)
+
+
 def origin_of(text: str) -> str:
     """*text* as browsers would write it, or ValueError; `*` and `null` remain as they are."""
     if text == ANY or text.lower() in OPAQUE:

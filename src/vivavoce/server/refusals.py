@@ -78,6 +78,33 @@ USED_SECRET = Denial(
     azure_code="401",
     headers={"WWW-Authenticate": "Bearer"},
 )
+SIGNED_OUT = Denial(
+    401,
+    "This browser is not signed in any more: that lasts 12 hours, and no longer than the key it was "
+    "done with. Sign in again at /sign-in.",
+    code="signed_out",
+    azure_code="401",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+NOT_SIGNED_IN = Denial(
+    401,
+    "This is for whoever is signed in. Open the link that vivavoce serve showed at its start, or give "
+    "a key at /sign-in; a program sends a key as Authorization: Bearer KEY.",
+    code="not_signed_in",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+MISSING_KEY = Denial(
+    400,
+    'Missing required parameter: \'key\'. Send {"key": "KEY"} as JSON, or key=KEY as a form.',
+    code="missing_required_parameter",
+    param="key",
+)
+NOT_OUR_PAGE = Denial(
+    403,
+    "Only this server's own pages and programs may do this, and this request comes from neither: its "
+    "Origin is not the address that it asks, or that address is not this server's.",
+    code="foreign_page",
+)
 NEEDS_KEY = Denial(
     403,
     "A client secret opens sessions, but not this: it needs an API key of the server. Have it done "

@@ -9,12 +9,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from vivavoce.deployments import Deployment, UnknownDeployment
-from vivavoce.server import client_secrets
+from vivavoce.server import client_secrets, deployments_api
 from vivavoce.server.answers import as_json, turned_down
 from vivavoce.server.auth import needs_key
 from vivavoce.server.calls import Calls, no_telephone
 from vivavoce.server.entry import admit
 from vivavoce.server.handshake import of_scope
+from vivavoce.server.home import routes_of_home
+from vivavoce.server.pages import FOLDER, Shelf, routes_of_pages
 from vivavoce.server.realtime import converse, deny
 from vivavoce.server.refusals import (
     FAULT,
@@ -25,6 +27,7 @@ from vivavoce.server.refusals import (
     unknown_deployment,
 )
 from vivavoce.server.service import Service
+from vivavoce.server.sign_in import routes_of_sign_in
 
 REALTIME = ("/openai/v1/realtime", "/v1/realtime", "/openai/realtime")
 GA_STYLES = ("/v1", "/openai/v1")
@@ -36,8 +39,8 @@ Endpoint = Callable[[Service, Request], Awaitable[Response]]
 
 def routes(service: Service, calls: Calls) -> list[BaseRoute]:
     """Every route of the server; paths are matched without a slash at their end."""
+    shelf = Shelf(FOLDER)
     http: dict[str, Endpoint] = {
-        "/": home,
         "/healthz": healthz,
         "/readyz": readyz,
         "/metrics": metrics,
@@ -62,11 +65,15 @@ def routes(service: Service, calls: Calls) -> list[BaseRoute]:
             posted[f"{style}/realtime/calls/{{call_id}}/{verb}"] = no_telephone
     return [
         *(WebSocketRoute(path, partial(converse, service)) for path in REALTIME),
+        *deployments_api.routes(service),
         *(
             Route(path, partial(endpoint, service), methods=["POST"])
             for path, endpoint in posted.items()
         ),
         *(Route(path, partial(endpoint, service)) for path, endpoint in http.items()),
+        *routes_of_pages(service, shelf, plain_home),
+        *routes_of_sign_in(service, shelf),
+        *routes_of_home(service, shelf),
         WebSocketRoute("/{path:path}", partial(nowhere, service)),
     ]
 
@@ -98,8 +105,8 @@ async def upgrade_required(service: Service, request: Request) -> Response:
     return turned_down(service, request, UPGRADE_REQUIRED)
 
 
-async def home(service: Service, _request: Request) -> Response:
-    """Where to go from here."""
+async def plain_home(service: Service, _request: Request) -> Response:
+    """Where to go from here, for programs and their people."""
     lines = [
         "Viva Voce, a realtime speech server.",
         "",
