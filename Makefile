@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PREVIEW := .venv-preview
+TSC := tests/clients/node_modules/typescript/bin/tsc
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -29,6 +30,11 @@ check: $(VENV)/checked  ## Check style, types and the storeys of the house
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && echo "style: fine"
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if [ -e $(TSC) ] && command -v node >/dev/null; then \
+	  node $(TSC) -p src/vivavoce/pages/jsconfig.json && echo "types of the pages: fine"; \
+	else \
+	  echo "types of the pages: left out here, since node or $(TSC) is missing; make test-clients checks them"; \
+	fi
 
 bench: $(VENV)/installed  ## Measure this machine: latency, CPU and memory per session
 	@$(BIN)/python benchmarks/run.py $(ARGS)
