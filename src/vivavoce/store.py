@@ -104,12 +104,13 @@ def _make(path: Path) -> None:
             database.execute("pragma journal_mode = wal")
             database.execute(SCHEMA)
             database.execute(f"pragma user_version = {SCHEMA_VERSION}")
-        _settle(fresh, path)
+        settle(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
 
 
-def _settle(fresh: Path, path: Path) -> None:
+def settle(fresh: Path, path: Path) -> None:
+    """Put a file that is complete at its place, unless another process has put one there."""
     try:
         path.hardlink_to(fresh)
     except FileExistsError:  # another process was faster

@@ -5,11 +5,28 @@ from pathlib import Path
 import anyio
 import httpx
 import msgspec
+import numpy as np
 import pytest
-from compat_calls import CALLS, Codec, calling, idle_offer, post_offer, secret
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from av import AudioFrame
+from compat_calls import (
+    CALLS,
+    LOUD,
+    Codec,
+    Microphone,
+    calling,
+    idle_offer,
+    post_offer,
+    secret,
+)
 from compat_servers import KEY, PATIENCE_S, Site, served, until
 from compat_speech import SECOND, person
-from compat_wire import Frame, of_kind, words_of
+from compat_wire import Frame, of_kind, sideband, words_of
 
 from vivavoce.config import Config
 from vivavoce.transports.webrtc.opus import OpusMissing
@@ -198,7 +215,10 @@ async def test_a_filtered_channel_is_told_less(scripted: Site, speech: bytes) ->
     async with calling(scripted, path, created=False, judged=False) as caller:
         caller.microphone.say(speech)
         await caller.until("output_audio_buffer.stopped")
+        caller.say("no.such.event")
+        await caller.until("error")
     assert set(caller.kinds) <= {
+        "error",
         "input_audio_buffer.speech_started",
         "input_audio_buffer.speech_stopped",
         "output_audio_buffer.started",
@@ -300,6 +320,74 @@ async def test_calls_that_never_connect_lock_nobody_out(tmp_path: Path) -> None:
         async with calling(site):
             pass
     assert answers == [201] * 8 + [429] * 4
+
+
+FORM = """--x\r
+Content-Disposition: form-data; name="sdp"\r
+\r
+{sdp}\r
+--x--\r
+"""
+
+
+async def test_an_offer_may_come_as_json_or_in_a_form_without_a_boundary(scripted: Site) -> None:
+    sdp = await idle_offer()
+    session = {"type": "realtime", "instructions": "Be kind."}
+    as_json = msgspec.json.encode({"sdp": sdp, "session": session}).decode()
+    ways = {"application/json": as_json, "multipart/form-data": FORM.format(sdp=sdp)}
+    for kind, body in ways.items():
+        answer = await post_offer(scripted, CALLS, body, headers={"Content-Type": kind})
+        assert answer.status_code == 201, answer.text
+        assert answer.text.startswith("v=0")
+        await hang_up(scripted, answer.headers["location"])
+
+
+async def test_calls_are_counted_by_whether_they_connected(scripted: Site) -> None:
+    def counted(connected: str) -> float:
+        return scripted.metric(f'vivavoce_calls_total{{codec="opus",connected="{connected}"}}')
+
+    yes, no = counted("yes"), counted("no")
+    async with calling(scripted) as caller:
+        await caller.holds(lambda: len(caller.heard) > 0)
+    answer = await post_offer(scripted, CALLS, await idle_offer())
+    await hang_up(scripted, answer.headers["location"])
+    await anyio.to_thread.run_sync(
+        until, lambda: (counted("yes"), counted("no")) == (yes + 1, no + 1)
+    )
+
+
+async def hang_up(site: Site, location: str) -> None:
+    async with httpx.AsyncClient() as client:
+        done = await client.post(f"{site.url}{location}/hangup", headers={"api-key": KEY})
+    assert done.status_code == 200
+
+
+async def test_a_call_without_a_data_channel_is_led_by_a_sideband(scripted: Site) -> None:
+    peer, loud = RTCPeerConnection(RTCConfiguration(iceServers=[])), anyio.Event()
+    tracks: list[MediaStreamTrack] = []
+    peer.on("track", tracks.append)
+    peer.addTrack(Microphone())
+
+    async def listen() -> None:
+        while not loud.is_set():
+            frame = await tracks[0].recv()
+            assert isinstance(frame, AudioFrame)
+            if np.abs(frame.to_ndarray()).mean() > LOUD:
+                loud.set()
+
+    await peer.setLocalDescription(await peer.createOffer())
+    answer = await post_offer(scripted, CALLS, peer.localDescription.sdp)
+    call_id = answer.headers["location"].rpartition("/")[2]
+    path = f"/v1/realtime?call_id={call_id}"
+    async with sideband(scripted, path, transport="webrtc") as line:
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=answer.text, type="answer"))
+        await line.write("Good day, who is there?")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen)
+            await line.until("output_audio_buffer.stopped")
+            with anyio.fail_after(PATIENCE_S):
+                await loud.wait()
+        await peer.close()
 
 
 async def test_a_microphone_that_stops_ends_the_turn(scripted: Site, speech: bytes) -> None:

@@ -195,7 +195,7 @@ def _openai_model(deployment: Deployment, since: int) -> dict[str, object]:
         "object": "model",
         "created": since,
         "owned_by": "vivavoce",
-        "served_by": _served_by(deployment),
+        "served_by": deployment.served_by,
     }
 
 
@@ -217,11 +217,5 @@ def _azure_model(deployment: Deployment, since: int) -> dict[str, object]:
             "embeddings": False,
             "realtime": True,
         },
-        "served_by": _served_by(deployment),
+        "served_by": deployment.served_by,
     }
-
-
-def _served_by(deployment: Deployment) -> dict[str, str]:
-    """The recipe and its engines: who answers is always said openly."""
-    slots = {slot: choice.engine for slot, choice in deployment.recipe.engines.items()}
-    return {"recipe": deployment.recipe_name, **slots}

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from vivavoce.config import ConfigError
 from vivavoce.server.refusals import USED_SECRET, WRONG_SECRET, Denial, busy, expired_secret
+from vivavoce.store import settle
 
 PREFIX = "ek_"
 MAX_TOKEN = 24 * 1024  # characters: it travels in a header
@@ -236,15 +237,6 @@ def _make(path: Path) -> None:
             file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        _settle(fresh, path)
+        settle(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def _settle(fresh: Path, path: Path) -> None:
-    try:
-        path.hardlink_to(fresh)
-    except FileExistsError:  # another process was faster
-        return
-    except OSError:  # some file systems know no links
-        fresh.rename(path)
